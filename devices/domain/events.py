@@ -1,0 +1,106 @@
+"""What happens to device types and boards. Streams: ``device-type/<name>`` and ``board/<name>``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lab.kernel.events import Event, codec
+
+Kind = Literal["board", "vm"]
+Health = Literal["unknown", "good", "bad"]
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTypeRegistered(Event):
+    type = "device_type.registered"
+    name: str
+    kind: Kind
+    description: str
+    config: dict[str, Any]
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTypeChanged(Event):
+    """Only the fields that changed are in `changes`, by name, with their new values."""
+
+    type = "device_type.changed"
+    changes: dict[str, Any]
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTypeRetired(Event):
+    type = "device_type.retired"
+    reason: str
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardRegistered(Event):
+    type = "board.registered"
+    name: str
+    device_type: str
+    site: str
+    tags: list[str]
+    description: str
+    config: dict[str, Any]
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardChanged(Event):
+    """Only the fields that changed are in `changes`, by name, with their new values."""
+
+    type = "board.changed"
+    changes: dict[str, Any]
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardReserved(Event):
+    type = "board.reserved"
+    job: int
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardReleased(Event):
+    type = "board.released"
+    job: int
+    reason: str
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardTakenOffline(Event):
+    """Out of use by a decision, or because it could not be proven clean (`quarantined`)."""
+
+    type = "board.taken_offline"
+    reason: str
+    quarantined: bool
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardBroughtOnline(Event):
+    type = "board.brought_online"
+    reason: str
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardHealthChanged(Event):
+    type = "board.health_changed"
+    health: Health
+    reason: str
+    job: int | None = None
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardRetired(Event):
+    type = "board.retired"
+    reason: str

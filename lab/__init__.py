@@ -1,0 +1,1 @@
+"""Labbook: the lab's notebook."""
