@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lab.kernel.errors import DeadlineExceeded
 
 Clock = Callable[[], float]
+Stop = Callable[[], Exception | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,20 @@ class Deadline:
     """Seconds on `clock`."""
     what: str = "the operation"
     clock: Clock = time.monotonic
+    stop: Stop | None = None
+    """Asked by `check`: an error to raise instead of waiting on (a cancellation, somebody else's failure)."""
 
     @classmethod
-    def after(cls, seconds: float, what: str = "the operation", *, clock: Clock = time.monotonic) -> Deadline:
+    def after(
+        cls,
+        seconds: float,
+        what: str = "the operation",
+        *,
+        clock: Clock = time.monotonic,
+        stop: Stop | None = None,
+    ) -> Deadline:
         """Return the deadline that lies `seconds` from now."""
-        return cls(clock() + seconds, what, clock)
+        return cls(clock() + seconds, what, clock, stop)
 
     @property
     def remaining(self) -> float:
@@ -37,9 +47,16 @@ class Deadline:
     def within(self, seconds: float, what: str) -> Deadline:
         """Return the earlier of this deadline and one `seconds` from now, which is then named `what`."""
         inner = self.clock() + seconds
-        return Deadline(inner, what, self.clock) if inner < self.at else self
+        return Deadline(inner, what, self.clock, self.stop) if inner < self.at else self
+
+    @property
+    def tick(self) -> float:
+        """Seconds that a blocking call may take before it must `check` again; never more than 0.2."""
+        return min(self.remaining, 0.2)
 
     def check(self) -> None:
-        """Raise `DeadlineExceeded` once the moment has passed."""
+        """Raise what `stop` says, or `DeadlineExceeded` once the moment has passed."""
+        if self.stop is not None and (error := self.stop()) is not None:
+            raise error
         if self.expired:
             raise DeadlineExceeded(f"{self.what} did not finish in time")
