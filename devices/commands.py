@@ -1,1 +1,277 @@
+"""Everything that can be done to the inventory; pages, admin, command line and tasks all call these.
+
+Each command checks that the actor may do it (see `lab.actors`), reads the stream, lets the domain decide and
+appends. Who loses a race re-reads and decides again. A form passes the stream version that it showed as
+`expected_version`: if somebody has edited the thing since, the change is refused (`EditedMeanwhile`) instead
+of overwriting theirs. Permissions: ``devices.add_…``, ``devices.change_…``; to retire ``devices.delete_…``.
+
+All raise `Rejected` with a sentence for the user: `NotPermitted`, `NotFound`, or a broken rule; `BadConfig`
+carries the problems of a configuration one by one.
+"""
+
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from devices.domain import board as boards
+from devices.domain import device_type as types
+from devices.domain.board import Board
+from devices.domain.device_type import DeviceType
+from devices.domain.events import BoardChanged, BoardRetired, DeviceTypeChanged, DeviceTypeRetired
+from devices.domain.parse_config import BadConfig, board_config, known_vm_types
+from devices.models import Board as BoardRow
+from devices.models import DeviceType as DeviceTypeRow
+from lab.actors import Actor, authorise
+from lab.eventstore.store import store
+from lab.kernel.aggregate import Loaded, load
+from lab.kernel.errors import Conflict, Rejected
+from lab.kernel.events import Event, Meta, Recorded
+from lab.kernel.ports import Append
+
+S = TypeVar("S")
+ATTEMPTS = 10
+"""How often a command that loses races decides again; each loss means that another one got through."""
+
+
+class EditedMeanwhile(Rejected):
+    """Somebody changed the thing after the actor looked at it."""
+
+
+# -- device types --------------------------------------------------------------------------------
+
+
+def register_device_type(
+    name: str, kind: str, description: str, config: Mapping[str, Any], *, actor: Actor, cause: str = ""
+) -> None:
+    """Register a type of boards (``board``) or of virtual machines (``vm``)."""
+    meta = _meta(actor, "devices.add_devicetype", "register device types", cause)
+
+    def decide(found: Loaded[DeviceType]) -> list[Event]:
+        events = types.register(found.state, name=name, kind=kind, description=description, config=config)
+        _check_runs(config)
+        return events
+
+    _perform(lambda: load_device_type(name), decide, meta)
+
+
+def change_device_type(
+    name: str,
+    *,
+    description: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    reason: str = "",
+    actor: Actor,
+    cause: str = "",
+    expected_version: int | None = None,
+) -> None:
+    """Change what is given. A config that would make a board of the type unusable is refused."""
+    meta = _meta(actor, "devices.change_devicetype", "change device types", cause)
+
+    def decide(found: Loaded[DeviceType]) -> list[Event]:
+        state = types.exists(found.state, name)
+        _unedited(found, expected_version, f"Device type {name}")
+        events = types.change(state, description=description, config=config, reason=reason)
+        if config is not None:
+            _check_runs(config)
+            _check_boards(state, config)
+        return events
+
+    _perform(lambda: load_device_type(name), decide, meta)
+
+
+def retire_device_type(name: str, reason: str, *, actor: Actor, cause: str = "") -> None:
+    """Take a type out of use for good. It must have no boards in use; its history stays."""
+    meta = _meta(actor, "devices.delete_devicetype", "retire device types", cause)
+
+    def decide(found: Loaded[DeviceType]) -> list[Event]:
+        in_use = BoardRow.objects.filter(device_type_id=name).exclude(state="retired")
+        names = list(in_use.order_by("name").values_list("name", flat=True))
+        return types.retire(types.exists(found.state, name), reason, boards=names)
+
+    _perform(lambda: load_device_type(name), decide, meta)
+
+
+# -- boards --------------------------------------------------------------------------------------
+
+
+def register_board(
+    name: str,
+    device_type: str,
+    site: str,
+    tags: Iterable[str],
+    description: str,
+    config: Mapping[str, Any],
+    *,
+    actor: Actor,
+    cause: str = "",
+) -> None:
+    """Register a board of a type. `config` is laid over the type's and must make it complete."""
+    meta = _meta(actor, "devices.add_board", "register boards", cause)
+    tags = list(tags)
+
+    def decide(found: Loaded[Board]) -> list[Event]:
+        events = boards.register(
+            found.state,
+            types.exists(load_device_type(device_type).state, device_type),
+            name=name,
+            site=site,
+            tags=tags,
+            description=description,
+            config=config,
+        )
+        _check_runs(config)
+        return events
+
+    _perform(lambda: load_board(name), decide, meta)
+
+
+def change_board(
+    name: str,
+    *,
+    device_type: str | None = None,
+    site: str | None = None,
+    tags: Iterable[str] | None = None,
+    description: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    reason: str = "",
+    actor: Actor,
+    cause: str = "",
+    expected_version: int | None = None,
+) -> None:
+    """Change what is given; refused for what a running job relies on."""
+    meta = _meta(actor, "devices.change_board", "change boards", cause)
+    tags = None if tags is None else list(tags)
+
+    def decide(found: Loaded[Board]) -> list[Event]:
+        state = boards.exists(found.state, name)
+        _unedited(found, expected_version, f"Board {name}")
+        wanted = device_type or state.device_type
+        events = boards.change(
+            state,
+            types.exists(load_device_type(wanted).state, wanted),
+            site=site,
+            tags=tags,
+            description=description,
+            config=config,
+            reason=reason,
+        )
+        _check_runs(config or {})
+        return events
+
+    _perform(lambda: load_board(name), decide, meta)
+
+
+def take_board_offline(name: str, reason: str, *, actor: Actor, cause: str = "") -> None:
+    """Keep new jobs away from it. A job that has it goes on."""
+    meta = _meta(actor, "devices.change_board", "take boards offline", cause)
+    _change_state(name, lambda state: boards.take_offline(state, reason), meta)
+
+
+def bring_board_online(name: str, reason: str = "", *, actor: Actor, cause: str = "") -> None:
+    """Give it to jobs again; a quarantined board needs a reason."""
+    meta = _meta(actor, "devices.change_board", "bring boards online", cause)
+    _change_state(name, lambda state: boards.bring_online(state, reason), meta)
+
+
+def set_board_health(
+    name: str, health: str, reason: str = "", *, job: int | None = None, actor: Actor, cause: str = ""
+) -> None:
+    """Note its health: ``unknown``, ``good`` or ``bad`` (which needs a reason and keeps jobs away)."""
+    meta = _meta(actor, "devices.change_board", "set the health of boards", cause)
+    _change_state(name, lambda state: boards.set_health(state, health, reason, job=job), meta)
+
+
+def retire_board(name: str, reason: str, *, actor: Actor, cause: str = "") -> None:
+    """Take it out of the inventory for good; its history stays."""
+    meta = _meta(actor, "devices.delete_board", "retire boards", cause)
+    _change_state(name, lambda state: boards.retire(state, reason), meta)
+
+
+# -- for those who append a board's stream together with their own -------------------------------
+
+
+def load_board(name: str) -> Loaded[Board]:
+    """Read a board's stream. Version 0: there is no such board."""
+    return load(store, boards.stream(name), boards.apply, Board())
+
+
+def load_device_type(name: str) -> Loaded[DeviceType]:
+    """Read a device type's stream. Version 0: there is no such type."""
+    return load(store, types.stream(name), types.apply, DeviceType())
+
+
+# -- inside --------------------------------------------------------------------------------------
+
+
+def _meta(actor: Actor, permission: str, to_do: str, cause: str) -> Meta:
+    return Meta(actor=authorise(actor, permission, to_do), cause=cause)
+
+
+def _change_state(name: str, decide: Callable[[Board], list[Event]], meta: Meta) -> None:
+    _perform(lambda: load_board(name), lambda found: decide(boards.exists(found.state, name)), meta)
+
+
+def _perform(
+    read: Callable[[], Loaded[S]], decide: Callable[[Loaded[S]], Sequence[Event]], meta: Meta
+) -> None:
+    """Read, decide, append; after a lost race once more."""
+    for attempt in range(1, ATTEMPTS + 1):
+        found = read()
+        events = decide(found)
+        if not events:
+            return
+        try:
+            store.append(Append(stream=found.stream, expected=found.version, events=events), meta=meta)
+        except Conflict:
+            if attempt == ATTEMPTS:
+                raise
+        else:
+            return
+
+
+def _unedited(found: Loaded[Any], expected: int | None, what: str) -> None:
+    """Refuse a change that is based on a version after which somebody has edited the same thing.
+
+    Reservations, health and being offline are no edits: they do not touch what a form shows for editing.
+    """
+    if expected is None or expected >= found.version:
+        return
+    edits = (BoardChanged, BoardRetired, DeviceTypeChanged, DeviceTypeRetired)
+    since = [r for r in store.read(found.stream, after=expected) if isinstance(r.event, edits)]
+    if since:
+        raise EditedMeanwhile(_sentence(what, since[-1]))
+
+
+def _sentence(what: str, last: Recorded) -> str:
+    did = "changed it"
+    if isinstance(last.event, BoardChanged | DeviceTypeChanged):
+        did = f"changed its {' and '.join(last.event.changes).replace('_', ' ')}"
+    elif isinstance(last.event, BoardRetired | DeviceTypeRetired):
+        did = "retired it"
+    return (
+        f"{what} was edited after you opened it: {last.meta.actor} {did} at "
+        f"{last.recorded_at:%Y-%m-%d %H:%M:%S} UTC (event {last.position}). Nothing of yours is saved: "
+        "open it again and repeat your change on top of that."
+    )
+
+
+def _check_runs(config: Mapping[str, Any]) -> None:
+    """Refuse names in ``runs`` that are no VM types: a typo would make a board silently useless."""
+    names = list(DeviceTypeRow.objects.filter(kind="vm").values_list("name", flat=True))
+    if problems := known_vm_types(config, names):
+        raise BadConfig(problems)
+
+
+def _check_boards(state: DeviceType, config: Mapping[str, Any]) -> None:
+    """Refuse a type's config that one of its boards cannot live with."""
+    if state.kind != "board":
+        return
+    for row in BoardRow.objects.filter(device_type_id=state.name).exclude(state="retired").order_by("name"):
+        try:
+            board_config(config, row.config)
+        except BadConfig as bad:
+            raise Rejected(
+                f"With this configuration, board {row.name} of the type could not be used: "
+                + " ".join(f"{problem}." for problem in bad.problems)
+            ) from bad

@@ -1,1 +1,72 @@
+"""Read rows, drawn by `devices.projections` and by nobody else."""
+
 from __future__ import annotations
+
+from django.db import models
+
+
+class DeviceType(models.Model):
+    """A kind of board, or a kind of virtual machine."""
+
+    name = models.CharField(primary_key=True, max_length=64)
+    kind = models.CharField(max_length=8, choices=[("board", "boards"), ("vm", "virtual machines")])
+    description = models.TextField(blank=True)
+    config = models.JSONField(default=dict)
+    retired_reason = models.TextField(blank=True)
+    retired_at = models.DateTimeField(null=True)
+    registered_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    version = models.IntegerField()
+    """Of the stream: what a change is based on."""
+
+    class Meta:
+        ordering = ["kind", "name"]
+        verbose_name = "device type"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Board(models.Model):
+    """A machine that can host a job, and who holds it."""
+
+    name = models.CharField(primary_key=True, max_length=64)
+    device_type = models.ForeignKey(
+        DeviceType, on_delete=models.DO_NOTHING, related_name="boards", db_constraint=False
+    )
+    site = models.CharField(max_length=64)
+    tags = models.JSONField(default=list)
+    description = models.TextField(blank=True)
+    config = models.JSONField(default=dict)
+    state = models.CharField(
+        max_length=16,
+        db_index=True,
+        choices=[(word, word) for word in ("free", "reserved", "offline", "quarantined", "retired")],
+    )
+    held_by = models.BigIntegerField(null=True, db_index=True)
+    """The job that has it."""
+    held_since = models.DateTimeField(null=True)
+    offline_reason = models.TextField(blank=True)
+    """Empty while online; a board may be offline and still held by the job it was running."""
+    quarantined = models.BooleanField(default=False)
+    offline_since = models.DateTimeField(null=True)
+    health = models.CharField(
+        max_length=8, default="unknown", choices=[(word, word) for word in ("unknown", "good", "bad")]
+    )
+    health_reason = models.TextField(blank=True)
+    health_since = models.DateTimeField(null=True)
+    retired_reason = models.TextField(blank=True)
+    retired_at = models.DateTimeField(null=True)
+    refusal = models.TextField(blank=True)
+    """Why no job can have it now, in words; empty: it can be reserved."""
+    registered_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    """When name, type, site, tags, description or config last changed."""
+    version = models.IntegerField()
+    """Of the stream: what a change is based on."""
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

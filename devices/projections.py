@@ -1,5 +1,113 @@
+"""Read rows of the inventory, drawn from its events by the same `apply` that decisions are made from."""
+
 from __future__ import annotations
+
+from devices.domain import board as boards
+from devices.domain import device_type as types
+from devices.domain.events import (
+    BoardBroughtOnline,
+    BoardChanged,
+    BoardHealthChanged,
+    BoardRegistered,
+    BoardReleased,
+    BoardReserved,
+    BoardRetired,
+    BoardTakenOffline,
+    DeviceTypeChanged,
+    DeviceTypeRegistered,
+    DeviceTypeRetired,
+)
+from devices.models import Board, DeviceType
+from lab.eventstore import projecting
+from lab.eventstore.projecting import Projection
+from lab.kernel.events import Event, Recorded
+
+inventory = Projection(name="inventory", models=[DeviceType, Board])
+
+
+@inventory.on(DeviceTypeRegistered, DeviceTypeChanged, DeviceTypeRetired)
+def draw_device_type(event: Event, recorded: Recorded) -> None:
+    name = recorded.stream.partition("/")[2]
+    row = DeviceType.objects.filter(pk=name).first() or DeviceType(
+        pk=name, registered_at=recorded.recorded_at
+    )
+    state = types.apply(type_state(row), event)
+    row.kind, row.description, row.config = state.kind, state.description, dict(state.config)
+    row.retired_reason, row.version = state.retired, recorded.version
+    if isinstance(event, DeviceTypeRetired):
+        row.retired_at = recorded.recorded_at
+    else:
+        row.changed_at = recorded.recorded_at
+    row.save()
+
+
+@inventory.on(
+    BoardRegistered,
+    BoardChanged,
+    BoardReserved,
+    BoardReleased,
+    BoardTakenOffline,
+    BoardBroughtOnline,
+    BoardHealthChanged,
+    BoardRetired,
+)
+def draw_board(event: Event, recorded: Recorded) -> None:
+    name = recorded.stream.partition("/")[2]
+    row = Board.objects.filter(pk=name).first() or Board(pk=name, registered_at=recorded.recorded_at)
+    state = boards.apply(board_state(row), event)
+    row.device_type_id, row.site, row.tags = state.device_type, state.site, list(state.tags)
+    row.description, row.config = state.description, dict(state.config)
+    row.held_by, row.offline_reason, row.quarantined = state.held_by, state.offline, state.quarantined
+    row.health, row.health_reason, row.retired_reason = state.health, state.health_reason, state.retired
+    row.state, row.refusal, row.version = state.state, state.refusal, recorded.version
+    at = recorded.recorded_at
+    match event:
+        case BoardRegistered() | BoardChanged():
+            row.changed_at = at
+        case BoardReserved():
+            row.held_since = at
+        case BoardReleased():
+            row.held_since = None
+        case BoardTakenOffline():
+            row.offline_since = row.offline_since or at
+        case BoardBroughtOnline():
+            row.offline_since = None
+        case BoardHealthChanged():
+            row.health_since = at
+        case BoardRetired():
+            row.retired_at = at
+    row.save()
+
+
+def type_state(row: DeviceType) -> types.DeviceType:
+    """Return the aggregate's state that a row shows."""
+    return types.DeviceType(
+        name=row.name,
+        kind="vm" if row.kind == "vm" else "board",
+        description=row.description,
+        config=row.config,
+        retired=row.retired_reason,
+    )
+
+
+def board_state(row: Board) -> boards.Board:
+    """Return the aggregate's state that a row shows."""
+    return boards.Board(
+        name=row.name,
+        device_type=row.device_type_id,
+        site=row.site,
+        tags=tuple(row.tags),
+        description=row.description,
+        config=row.config,
+        held_by=row.held_by,
+        offline=row.offline_reason,
+        quarantined=row.quarantined,
+        health="good" if row.health == "good" else "bad" if row.health == "bad" else "unknown",
+        health_reason=row.health_reason,
+        retired=row.retired_reason,
+    )
 
 
 def install() -> None:
     """Make the projections of this app part of every append."""
+    projecting.install(inventory)

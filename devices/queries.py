@@ -1,1 +1,159 @@
+"""What others see of the inventory."""
+
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from devices.domain.config import BoardConfig, VmTypeConfig
+from devices.domain.parse_config import board_config, checked_vm_type_config, overlay
+from devices.models import Board, DeviceType
+from lab.kernel.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardView:
+    """A board as scheduling and pages see it."""
+
+    name: str
+    device_type: str
+    site: str
+    tags: tuple[str, ...]
+    state: str
+    """free, reserved, offline, quarantined or retired. Reserved wins over offline: see `reason`."""
+    reason: str
+    """Why no job can have it now, in words; empty: it can be reserved."""
+    held_by_job: int | None
+    held_since: datetime | None
+    offline: bool
+    """Out of use; it may still be held by the job it was running."""
+    health: str
+    """unknown, good or bad."""
+    health_reason: str
+    runs: tuple[str, ...]
+    """The VM types it can run."""
+    description: str
+    version: int
+    """Of the board's stream."""
+
+    @property
+    def free(self) -> bool:
+        """Whether a job can have it now."""
+        return not self.reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardTypeView:
+    """A type of boards that is not retired, as definitions see it."""
+
+    name: str
+    description: str
+    runs: tuple[str, ...]
+    """VM types that at least one of its boards can run."""
+    boards: tuple[BoardView, ...]
+    """Those that are not retired."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmTypeView:
+    """A type of virtual machines that is not retired."""
+
+    name: str
+    description: str
+    config: VmTypeConfig
+
+
+def boards_for_scheduling() -> list[BoardView]:
+    """All boards that are not retired, by name."""
+    return [_view(row) for row in _in_use()]
+
+
+def board_list(*, retired: bool = False) -> list[BoardView]:
+    """All boards by name, for people; with `retired` also those that are out of the inventory."""
+    rows = Board.objects.select_related("device_type").order_by("name") if retired else _in_use()
+    return [_view(row) for row in rows]
+
+
+def board(name: str) -> BoardView:
+    """One board. Raises `NotFound`."""
+    return _view(_board(name))
+
+
+def board_types() -> list[BoardTypeView]:
+    """The types of boards that are not retired, by name, each with its boards."""
+    boards: dict[str, list[BoardView]] = {}
+    for view in boards_for_scheduling():
+        boards.setdefault(view.device_type, []).append(view)
+    result = []
+    for row in DeviceType.objects.filter(kind="board", retired_at=None).order_by("name"):
+        members = tuple(boards.get(row.name, ()))
+        runs = {vm for member in members for vm in member.runs} if members else set(_runs(row.config))
+        result.append(
+            BoardTypeView(
+                name=row.name, description=row.description, runs=tuple(sorted(runs)), boards=members
+            )
+        )
+    return result
+
+
+def vm_types() -> list[VmTypeView]:
+    """The types of virtual machines that are not retired, by name."""
+    rows = DeviceType.objects.filter(kind="vm", retired_at=None).order_by("name")
+    return [
+        VmTypeView(name=row.name, description=row.description, config=vm_type_config(row.name))
+        for row in rows
+    ]
+
+
+def effective_config(name: str) -> BoardConfig:
+    """The configuration a board is used with: its type's with its own laid over it.
+
+    Raises `NotFound`, or `BadConfig` if a rule that is newer than the stored configuration refuses it.
+    """
+    row = _board(name)
+    return board_config(row.device_type.config, row.config)
+
+
+def vm_type_config(name: str) -> VmTypeConfig:
+    """The configuration of a type of virtual machines, retired or not. Raises `NotFound` or `BadConfig`."""
+    row = DeviceType.objects.filter(pk=name, kind="vm").first()
+    if row is None:
+        raise NotFound(f"There is no type of virtual machines named {name!r}.")
+    return checked_vm_type_config(row.config)
+
+
+def _in_use() -> Iterable[Board]:
+    return Board.objects.select_related("device_type").exclude(state="retired").order_by("name")
+
+
+def _board(name: str) -> Board:
+    row = Board.objects.select_related("device_type").filter(pk=name).first()
+    if row is None:
+        raise NotFound(f"There is no board {name!r}.")
+    return row
+
+
+def _view(row: Board) -> BoardView:
+    effective = overlay(row.device_type.config, row.config)
+    return BoardView(
+        name=row.name,
+        device_type=row.device_type_id,
+        site=row.site,
+        tags=tuple(row.tags),
+        state=row.state,
+        reason=row.refusal,
+        held_by_job=row.held_by,
+        held_since=row.held_since,
+        offline=bool(row.offline_reason),
+        health=row.health,
+        health_reason=row.health_reason,
+        runs=_runs(effective),
+        description=row.description,
+        version=row.version,
+    )
+
+
+def _runs(config: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(config.get("runs", ()))

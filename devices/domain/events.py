@@ -28,6 +28,7 @@ class DeviceTypeChanged(Event):
 
     type = "device_type.changed"
     changes: dict[str, Any]
+    reason: str = ""
 
 
 @codec.register
@@ -56,6 +57,7 @@ class BoardChanged(Event):
 
     type = "board.changed"
     changes: dict[str, Any]
+    reason: str = ""
 
 
 @codec.register

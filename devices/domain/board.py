@@ -1,0 +1,303 @@
+"""A machine of the inventory that can host a job: who holds it, whether it may be used, its rules.
+
+Deciders take the state and return the events, or raise `Rejected`; only `apply` changes state. `reserve`,
+`release` and `quarantine` are for those who append a board's and a job's stream in one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from devices.domain.device_type import DeviceType
+from devices.domain.events import (
+    BoardBroughtOnline,
+    BoardChanged,
+    BoardHealthChanged,
+    BoardRegistered,
+    BoardReleased,
+    BoardReserved,
+    BoardRetired,
+    BoardTakenOffline,
+    Health,
+)
+from devices.domain.names import (
+    checked_description,
+    checked_name,
+    checked_reason,
+    checked_tags,
+    optional_reason,
+    storable,
+)
+from devices.domain.parse_config import checked_board_config, overlay
+from lab.kernel.errors import NotFound, Rejected
+from lab.kernel.events import Event
+
+State = Literal["free", "reserved", "offline", "quarantined", "retired"]
+HELD_FAST = ("device_type", "site", "config")
+"""What a running job relies on until its clean-up is done."""
+
+
+def stream(name: str) -> str:
+    return f"board/{name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """What is known of a board. `name` is empty before it is registered."""
+
+    name: str = ""
+    device_type: str = ""
+    site: str = ""
+    tags: tuple[str, ...] = ()
+    description: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    held_by: int | None = None
+    """The job that has it reserved."""
+    offline: str = ""
+    """The reason for being out of use; empty while online."""
+    quarantined: bool = False
+    """Offline because it could not be proven clean."""
+    health: Health = "unknown"
+    health_reason: str = ""
+    retired: str = ""
+    """The reason; empty while it is in use."""
+
+    @property
+    def state(self) -> State:
+        """The one word for it. A board may be offline *and* still held by the job it was running."""
+        if self.retired:
+            return "retired"
+        if self.held_by is not None:
+            return "reserved"
+        if self.offline:
+            return "quarantined" if self.quarantined else "offline"
+        return "free"
+
+    @property
+    def refusal(self) -> str:
+        """Why no job can have it now, in words; empty: it can be reserved."""
+        if self.retired:
+            return f"retired: {self.retired}"
+        if self.quarantined:
+            return f"quarantined: {self.offline}"
+        if self.offline:
+            return f"offline: {self.offline}"
+        if self.held_by is not None:
+            return f"reserved for job {self.held_by}"
+        if self.health == "bad":
+            return f"health is bad: {self.health_reason}"
+        return ""
+
+
+def apply(state: Board, event: Event) -> Board:
+    """Return the state after `event`."""
+    match event:
+        case BoardRegistered():
+            return Board(
+                name=event.name,
+                device_type=event.device_type,
+                site=event.site,
+                tags=tuple(event.tags),
+                description=event.description,
+                config=event.config,
+            )
+        case BoardChanged():
+            changes = dict(event.changes)
+            if "tags" in changes:
+                changes["tags"] = tuple(changes["tags"])
+            return replace(state, **changes)
+        case BoardReserved():
+            return replace(state, held_by=event.job)
+        case BoardReleased():
+            return replace(state, held_by=None)
+        case BoardTakenOffline():
+            return replace(state, offline=event.reason, quarantined=event.quarantined)
+        case BoardBroughtOnline():
+            return replace(state, offline="", quarantined=False)
+        case BoardHealthChanged():
+            return replace(state, health=event.health, health_reason=event.reason)
+        case BoardRetired():
+            return replace(state, retired=event.reason)
+    return state
+
+
+# -- by people -----------------------------------------------------------------------------------
+
+
+def register(
+    state: Board,
+    device_type: DeviceType,
+    *,
+    name: str,
+    site: str,
+    tags: Iterable[str],
+    description: str,
+    config: Mapping[str, Any],
+) -> list[Event]:
+    """Decide on a new board of `device_type`. A name that was used once is never given again."""
+    checked_name("board", name)
+    if state.retired:
+        raise Rejected(
+            f"Board {name} was retired ({state.retired}) and its history stays: choose another name."
+        )
+    if state.name:
+        raise Rejected(f"There is a board {name} already: change that one, or choose another name.")
+    _usable(device_type)
+    return [
+        BoardRegistered(
+            name=name,
+            device_type=device_type.name,
+            site=checked_name("site", site),
+            tags=checked_tags(tags),
+            description=checked_description(description),
+            config=_checked_config(device_type, config),
+        )
+    ]
+
+
+def change(
+    state: Board,
+    device_type: DeviceType,
+    *,
+    site: str | None = None,
+    tags: Iterable[str] | None = None,
+    description: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> list[Event]:
+    """Decide on a change to `device_type` (which may be the one it has); what is None stays as it is.
+
+    Without a difference nothing happens. What a running job relies on cannot change under it.
+    """
+    _in_use(state)
+    if device_type.name != state.device_type:
+        _usable(device_type)
+    wanted: dict[str, Any] = {"device_type": device_type.name}
+    if site is not None:
+        wanted["site"] = checked_name("site", site)
+    if tags is not None:
+        wanted["tags"] = checked_tags(tags)
+    if description is not None:
+        wanted["description"] = checked_description(description)
+    wanted["config"] = _checked_config(device_type, state.config if config is None else config)
+    changes = {key: value for key, value in wanted.items() if value != _now(state, key)}
+    if state.held_by is not None and (held := [key for key in HELD_FAST if key in changes]):
+        raise Rejected(
+            f"Board {state.name} is reserved for job {state.held_by}, which relies on its "
+            f"{' and '.join(held).replace('_', ' ')}: take the board offline, "
+            "and change it when the job has ended."
+        )
+    return [BoardChanged(changes=changes, reason=optional_reason(reason))] if changes else []
+
+
+def take_offline(state: Board, reason: str) -> list[Event]:
+    """Decide to keep new jobs away; a job that has it goes on. Offline already: only the reason changes."""
+    _in_use(state)
+    reason = checked_reason(reason, f"take board {state.name} offline")
+    if state.offline == reason:
+        raise Rejected(f"Board {state.name} is offline for that very reason already.")
+    return [BoardTakenOffline(reason=reason, quarantined=state.quarantined)]
+
+
+def bring_online(state: Board, reason: str) -> list[Event]:
+    """Decide to give it to jobs again; the end of a quarantine needs a reason: somebody must have looked."""
+    _in_use(state)
+    if not state.offline:
+        raise Rejected(f"Board {state.name} is online already.")
+    if state.quarantined:
+        reason = checked_reason(reason, f"end the quarantine of board {state.name} ({state.offline})")
+    return [BoardBroughtOnline(reason=optional_reason(reason))]
+
+
+def set_health(state: Board, health: str, reason: str, *, job: int | None = None) -> list[Event]:
+    """Decide on its health; `job` is the one that found it out. The same again is no news."""
+    _in_use(state)
+    match health:
+        case "unknown" | "good":
+            reason = optional_reason(reason)
+        case "bad":
+            reason = checked_reason(reason, f"set the health of board {state.name} to bad")
+        case _:
+            raise Rejected(f"{health!r} is no health: it is 'unknown', 'good' or 'bad'.")
+    if (health, reason) == (state.health, state.health_reason):
+        return []
+    return [BoardHealthChanged(health=health, reason=reason, job=job)]
+
+
+def retire(state: Board, reason: str) -> list[Event]:
+    """Decide to take it out of the inventory for good."""
+    _in_use(state)
+    if state.held_by is not None:
+        raise Rejected(
+            f"Board {state.name} is reserved for job {state.held_by}: take it offline, "
+            "and retire it when the job has ended, or cancel the job first."
+        )
+    return [BoardRetired(reason=checked_reason(reason, f"retire board {state.name}"))]
+
+
+# -- by jobs -------------------------------------------------------------------------------------
+
+
+def reserve(state: Board, job: int) -> list[Event]:
+    """Decide to give it to a job."""
+    if not state.name:
+        raise NotFound("The board is not in the inventory.")
+    if state.refusal:
+        raise Rejected(f"Board {state.name} cannot be reserved for job {job}: it is {state.refusal}.")
+    return [BoardReserved(job=job)]
+
+
+def release(state: Board, job: int, reason: str) -> list[Event]:
+    """Decide that `job`, which must have it, needs it no longer."""
+    _held(state, job)
+    return [BoardReleased(job=job, reason=storable(reason))]
+
+
+def quarantine(state: Board, job: int, reason: str) -> list[Event]:
+    """Decide that `job` gives it back, but nobody gets it: it could not be proven clean, for `reason`."""
+    _held(state, job)
+    why = f"not proven clean after job {job}: {reason}"
+    if state.offline and not state.quarantined:
+        why += f" (it was offline before: {state.offline})"
+    why = storable(why)
+    return [BoardReleased(job=job, reason=why), BoardTakenOffline(reason=why, quarantined=True)]
+
+
+def exists(state: Board, name: str) -> Board:
+    """Return the state of a board that was registered, or raise `NotFound`."""
+    if not state.name:
+        raise NotFound(f"There is no board {name!r}.")
+    return state
+
+
+def _held(state: Board, job: int) -> None:
+    if state.held_by != job:
+        holder = "free" if state.held_by is None else f"reserved for job {state.held_by}"
+        raise Rejected(f"Board {state.name} is not reserved for job {job}: it is {holder}.")
+
+
+def _in_use(state: Board) -> None:
+    if state.retired:
+        raise Rejected(
+            f"Board {state.name} is retired ({state.retired}): nothing about it can change any more."
+        )
+
+
+def _usable(device_type: DeviceType) -> None:
+    if device_type.kind != "board":
+        raise Rejected(f"{device_type.name} is a type of virtual machines; a board needs a type of boards.")
+    if device_type.retired:
+        raise Rejected(f"Device type {device_type.name} is retired ({device_type.retired}): choose another.")
+
+
+def _checked_config(device_type: DeviceType, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the board's own config; what it makes of the type's must be complete and right."""
+    checked_board_config(overlay(device_type.config, config))
+    return dict(config)
+
+
+def _now(state: Board, key: str) -> Any:
+    value = getattr(state, key)
+    return list(value) if key == "tags" else value

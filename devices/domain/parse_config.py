@@ -1,0 +1,252 @@
+"""From what people write to `BoardConfig` and `VmTypeConfig`: all problems at once, each with its path.
+
+What a key may hold follows from the field's type in `devices.domain.config`; a table refines it where that is
+not enough. So a new field needs no second mention, unless it has rules of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from devices.domain import config_rules as rules
+from devices.domain.config import BoardConfig, SshConfig, VmTypeConfig
+from devices.domain.config_rules import Bad
+from lab.kernel.errors import Rejected
+
+T = TypeVar("T")
+Rule = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigProblem:
+    """One thing wrong with a configuration."""
+
+    path: str
+    """For example ``ssh.port`` or ``prompts[1]``; empty for the whole."""
+    message: str
+    hint: str = ""
+    """What is allowed, or a did-you-mean."""
+
+    def __str__(self) -> str:
+        return (
+            (f"{self.path}: " if self.path else "") + self.message + (f" ({self.hint})" if self.hint else "")
+        )
+
+
+class BadConfig(Rejected):
+    """A configuration with problems."""
+
+    def __init__(self, problems: list[ConfigProblem]) -> None:
+        self.problems = problems
+        super().__init__("The configuration cannot be used. " + " ".join(f"{p}." for p in problems))
+
+
+REFINED: Mapping[type, Mapping[str, Rule]] = {
+    SshConfig: {
+        "host": rules.host,
+        "port": rules.whole(1, 65535),
+        "user": rules.user,
+        "key_file": rules.key_file,
+        "host_key": rules.host_key,
+    },
+    BoardConfig: {
+        "deploy": rules.one_of("none"),
+        "runs": rules.several(rules.name, once=True),
+        "work_dir": rules.folder,
+        "connect_timeout": rules.seconds(3600),
+        "command_timeout": rules.seconds(3600),
+        "cleanup_timeout": rules.seconds(3600),
+        "kvm": rules.one_of("auto", "never"),
+        "cache_limit": rules.whole(1, 1024**3),
+    },
+    VmTypeConfig: {
+        "qemu": rules.program,
+        "machine": rules.word,
+        "cpu": rules.word,
+        "kvm_machine": rules.optional(rules.word),
+        "kvm_cpu": rules.word,
+        "memory": rules.whole(16, 1024**2),
+        "cpus": rules.whole(1, 256),
+        "console": rules.name,
+        "bus": rules.one_of("pci", "device"),
+        "kernel_args": rules.line,
+        "extra_args": rules.several(rules.line),
+        "firmware": rules.optional(rules.program),
+        "kernel": rules.optional(rules.url),
+        "ramdisk": rules.optional(rules.url),
+        "prompts": rules.several(rules.pattern, least=1),
+        "login_prompt": rules.optional(rules.pattern),
+        "password_prompt": rules.optional(rules.pattern),
+        "boot_timeout": rules.seconds(24 * 3600),
+    },
+}
+"""What the type of a field does not say by itself."""
+
+SECRETS = {"ssh.password": "Labbook logs in with keys only: name the private key's file as key_file"}
+"""Keys that people expect, and what to do instead."""
+
+
+def checked_board_config(raw: Mapping[str, Any], *, partial: bool = False) -> BoardConfig | None:
+    """Return the values; `partial` allows required keys to be missing, and then there may be None.
+
+    Raises `BadConfig` with all problems.
+    """
+    problems: list[ConfigProblem] = []
+    config = _read(BoardConfig, raw, "", problems, partial=partial)
+    if problems:
+        raise BadConfig(problems)
+    return config
+
+
+def checked_vm_type_config(raw: Mapping[str, Any]) -> VmTypeConfig:
+    """Return the values. Raises `BadConfig` with all problems."""
+    problems: list[ConfigProblem] = []
+    config = _read(VmTypeConfig, raw, "", problems, partial=False)
+    if problems or config is None:
+        raise BadConfig(problems)
+    return config
+
+
+def board_config(type_config: Mapping[str, Any], own: Mapping[str, Any]) -> BoardConfig:
+    """Return the effective configuration of a board: its type's with its own laid over it.
+
+    Raises `BadConfig` with all problems.
+    """
+    config = checked_board_config(overlay(type_config, own))
+    assert config is not None  # only a partial one may be
+    return config
+
+
+def validate_board_config(raw: Mapping[str, Any], *, partial: bool = False) -> list[str]:
+    """Return the problems as sentences, none if all is well."""
+    problems: list[ConfigProblem] = []
+    _read(BoardConfig, raw, "", problems, partial=partial)
+    return [str(p) for p in problems]
+
+
+def validate_vm_type_config(raw: Mapping[str, Any]) -> list[str]:
+    """Return the problems as sentences, none if all is well."""
+    problems: list[ConfigProblem] = []
+    _read(VmTypeConfig, raw, "", problems, partial=False)
+    return [str(p) for p in problems]
+
+
+def overlay(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay `own` over `base`, key by key, also in nested mappings; a null takes the base's value away.
+
+    >>> overlay({"ssh": {"user": "root", "port": 22}}, {"ssh": {"port": 2222}})
+    {'ssh': {'user': 'root', 'port': 2222}}
+    """
+    result = dict(base)
+    for key, value in own.items():
+        under = result.get(key)
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            result[key] = overlay(under if isinstance(under, Mapping) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _read(cls: type[T], raw: object, path: str, problems: list[ConfigProblem], *, partial: bool) -> T | None:
+    """Return an instance made of `raw`, or None where a problem or (if `partial`) a gap prevents it."""
+    if not isinstance(raw, Mapping):
+        problems.append(_problem(path, f"this is {rules.kind_of(raw)}", "expected keys with values"))
+        return None
+    before, gap = len(problems), False
+    readers = _readers(cls)  # type: ignore[arg-type]  # a class is hashable
+    values: dict[str, Any] = {}
+    for key in raw:
+        if key not in readers:
+            problems.append(_unknown(_join(path, key), key, list(readers)))
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        here = _join(path, field.name)
+        if field.name not in raw:
+            if _required(field):
+                gap = True
+                if not partial:
+                    problems.append(_problem(here, "this is missing", f"see {cls.__name__}"))
+        else:
+            values[field.name] = readers[field.name](raw[field.name], here, problems, partial)
+            gap = gap or values[field.name] is None
+    return None if gap or len(problems) > before else cls(**values)
+
+
+Reader = Callable[[Any, str, list[ConfigProblem], bool], Any]
+
+
+@cache
+def _readers(cls: type) -> dict[str, Reader]:
+    hints = get_type_hints(cls)
+    return {name: _reader(hint, REFINED.get(cls, {}).get(name)) for name, hint in hints.items()}
+
+
+def _reader(hint: Any, rule: Rule | None) -> Reader:
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        nested: type[Any] = hint
+        return lambda raw, path, problems, partial: _read(nested, raw, path, problems, partial=partial)
+    checked = rule or _by_type(hint)
+
+    def read(raw: Any, path: str, problems: list[ConfigProblem], partial: bool) -> Any:
+        try:
+            return checked(raw)
+        except Bad as bad:
+            for one in bad.all:
+                problems.append(_problem(path + one.below, one.message, one.hint))
+            return None
+
+    return read
+
+
+def _by_type(hint: Any) -> Rule:
+    simple: dict[Any, Rule] = {str: rules.text, int: rules.whole(0, 2**53), bool: rules.yes_or_no}
+    simple[float] = rules.seconds(2**53)
+    if hint in simple:
+        return simple[hint]
+    if get_origin(hint) is tuple:
+        return rules.several(_by_type(get_args(hint)[0]))
+    if get_origin(hint) is dict:
+        return rules.mapping(_by_type(get_args(hint)[1]))
+    if get_origin(hint) in (Union, types.UnionType):  # X | None; a null is never read, see `overlay`
+        return _by_type(next(arg for arg in get_args(hint) if arg is not types.NoneType))
+    raise TypeError(f"no rule for a configuration field of type {hint}")
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _unknown(path: str, key: object, known: list[str]) -> ConfigProblem:
+    if path in SECRETS:
+        return _problem(path, "there is no such key", SECRETS[path])
+    near = difflib.get_close_matches(str(key), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(known)
+    return _problem(path, "there is no such key", hint)
+
+
+def _problem(path: str, message: str, hint: str) -> ConfigProblem:
+    return ConfigProblem(path=path, message=message, hint=hint)
+
+
+def _join(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def known_vm_types(config: Mapping[str, Any], names: list[str]) -> list[ConfigProblem]:
+    """Return a problem for every entry of ``runs`` that is not among `names`, all VM types there are."""
+    found = config.get("runs")
+    problems = []
+    for index, entry in enumerate(found if isinstance(found, list | tuple) else ()):
+        if entry not in names:
+            near = difflib.get_close_matches(str(entry), names, n=1)
+            known = "known are " + ", ".join(sorted(names)) if names else "register the type first"
+            hint = f"did you mean {near[0]}?" if near else known
+            problems.append(_problem(f"runs[{index}]", f"there is no VM type {entry!r}", hint))
+    return problems
