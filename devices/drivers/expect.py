@@ -1,0 +1,261 @@
+"""Reading a console: everything is recorded, then searched once, whatever bytes it is made of.
+
+A reader thread takes bytes from the terminal, records them and hands them over; whoever works with the
+console waits on the other side with a deadline. Searching is line by line and never goes back: a line is
+looked at when it is complete, and the last, unfinished one by its tail only.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from devices.drivers.shell import Terminal
+from lab.kernel.deadline import Deadline
+from lab.kernel.errors import InfrastructureError
+
+Record = Callable[[bytes], int]
+"""Stores bytes; returns the offset of the first of them in the node's console."""
+
+TAIL = 1024
+"""Bytes at the end of an unfinished line that a pattern may see."""
+LINE = 4096
+"""Bytes of a finished line that a pattern may see: its last ones."""
+BACKLOG = 4 * 1024 * 1024
+"""Bytes that may wait for whoever works with the console before the reader pauses."""
+
+PANIC = re.compile(
+    rb"Kernel panic - not syncing[^\r\n]*|VFS: Unable to mount root fs[^\r\n]*"
+    rb"|No (?:working )?init found[^\r\n]*|Attempted to kill init[^\r\n]*|(?:Internal error: )?Oops(?: - [^:\r\n]+)?: [0-9a-f]+[^\r\n]*"
+)
+"""What a kernel says when it gives up."""
+
+ESCAPES = re.compile(
+    rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][A-Za-z0-9]|[@-Z\\^_=>])|\x00"
+)
+"""Terminal control sequences and NULs: never part of what is searched."""
+
+
+class ConsoleEnded(InfrastructureError):
+    """The console's other side is gone. The message holds the last lines it printed."""
+
+
+class Panicked(InfrastructureError):
+    """The kernel said that it gives up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Bytes of a console and where they lie in its record."""
+
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A pattern was seen."""
+
+    index: int
+    """Which of the patterns."""
+    groups: tuple[str, ...]
+    line: str
+    """The line in which it was, cleaned of control sequences."""
+    offset: int
+    """Where this line begins in the record."""
+
+
+class Console:
+    """One console, read by a thread of its own. Use as a context manager: leaving hangs up."""
+
+    def __init__(self, terminal: Terminal, record: Record, name: str) -> None:
+        self.name = name
+        self._terminal, self._record = terminal, record
+        self._chunks: deque[Chunk] = deque()
+        self._waiting = 0
+        self._changed = threading.Condition()
+        self._ended = False
+        self._failure: Exception | None = None
+        self._closing = False
+        self._last = bytearray()
+        self.heard_at = time.monotonic()
+        """When the last byte came, on the monotonic clock."""
+        self._thread = threading.Thread(target=self._read, name=f"console {name}", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- the reader's side ---------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        try:
+            while not self._closing:
+                data = self._terminal.read(1)
+                if data is None:
+                    continue
+                if not data:
+                    break
+                self._take(data)
+        except Exception as exc:  # noqa: BLE001 -- handed to whoever waits for this console
+            self._failure = exc
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _take(self, data: bytes) -> None:
+        offset = self._record(data)
+        with self._changed:
+            while self._waiting > BACKLOG and not self._closing:
+                self._changed.wait(0.2)
+            self._chunks.append(Chunk(offset=offset, data=data))
+            self._waiting += len(data)
+            self._last += data[-4 * LINE :]
+            del self._last[: -4 * LINE]
+            self.heard_at = time.monotonic()
+            self._changed.notify_all()
+
+    # -- the other side ------------------------------------------------------------------------------
+
+    def read(self, deadline: Deadline, seconds: float | None = None) -> list[Chunk]:
+        """Return what has come since the last call, waiting for something up to `seconds` (or the deadline).
+
+        An empty list means that `seconds` passed. Raises `ConsoleEnded` when everything has been read and
+        nothing more can come, and what the deadline raises.
+        """
+        limit = None if seconds is None else time.monotonic() + seconds
+        while True:
+            with self._changed:
+                if not self._chunks and not self._ended:
+                    pause = deadline.tick if limit is None else min(deadline.tick, limit - time.monotonic())
+                    self._changed.wait(max(0.0, pause))
+                if self._chunks:
+                    chunks = list(self._chunks)
+                    self._chunks.clear()
+                    self._waiting = 0
+                    self._changed.notify_all()
+                    return chunks
+                if self._ended:
+                    raise self._end()
+            deadline.check()
+            if limit is not None and time.monotonic() >= limit:
+                return []
+
+    def _end(self) -> Exception:
+        if self._failure is not None:
+            return self._failure
+        return ConsoleEnded(f"the console of {self.name} ended ({self._terminal.ending}){self.last_words()}")
+
+    def last_words(self, lines: int = 12) -> str:
+        """Return the last lines printed, as the end of an error message; empty if there are none."""
+        with self._changed:
+            text = clean(bytes(self._last)).decode(errors="replace")
+        last = [line.rstrip() for line in text.replace("\r", "\n").split("\n") if line.strip()][-lines:]
+        return (
+            "; the last it printed was:\n" + "\n".join(line[-300:] for line in last)
+            if last
+            else ("; it printed nothing")
+        )
+
+    def send(self, data: bytes, deadline: Deadline) -> None:
+        """Type `data`."""
+        self._terminal.write(data, deadline)
+
+    def line(self, text: str, deadline: Deadline) -> None:
+        """Type a line."""
+        self.send(text.encode() + b"\n", deadline)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the other side is gone (there may still be bytes to read)."""
+        return self._ended
+
+    def close(self) -> None:
+        """Hang up and wait for the reader."""
+        self._closing = True
+        self._terminal.close()
+        with self._changed:
+            self._changed.notify_all()
+        self._thread.join(5)
+
+
+def clean(data: bytes) -> bytes:
+    """Return `data` without control sequences and NULs."""
+    return ESCAPES.sub(b"", data) if b"\x1b" in data or b"\x00" in data else data
+
+
+class Search:
+    """Looks for patterns in a stream of chunks, line by line, in linear time.
+
+    A pattern sees one line at a time, at most its last `LINE` bytes, without its end and without control
+    sequences; in the unfinished last line the last `TAIL` bytes. Of several patterns in one line the first of
+    the list wins.
+    """
+
+    def __init__(self, patterns: Sequence[re.Pattern[bytes]]) -> None:
+        self.patterns = patterns
+        self._partial = b""
+        self._offset = 0
+
+    def feed(self, chunk: Chunk) -> Match | None:
+        """Take the next bytes; returns the first match in them. What follows a match is dropped."""
+        if not self._partial:
+            self._offset = chunk.offset
+        *finished, rest = chunk.data.split(b"\n")
+        position = chunk.offset
+        for index, piece in enumerate(finished):
+            line = self._partial + piece if index == 0 else piece
+            if (match := self._look(line[-LINE:])) is not None:
+                return match
+            position += len(piece) + 1
+            self._partial, self._offset = b"", position
+        self._partial = (self._partial + rest)[-LINE:]
+        return self._look(self._partial[-TAIL:]) if rest else None
+
+    def _look(self, raw: bytes) -> Match | None:
+        line = clean(raw).strip(b"\r")
+        line = line[line.rfind(b"\r") + 1 :] if b"\r" in line else line
+        if not line:
+            return None
+        for index, pattern in enumerate(self.patterns):
+            if (found := pattern.search(line)) is not None:
+                groups = tuple((group or b"").decode(errors="replace") for group in found.groups())
+                text = line.decode(errors="replace")
+                return Match(index=index, groups=groups, line=text, offset=self._offset)
+        return None
+
+
+def expect(
+    console: Console,
+    patterns: Sequence[re.Pattern[bytes]],
+    deadline: Deadline,
+    *,
+    panic: bool = False,
+    nudge_after: float | None = None,
+) -> Match:
+    """Return the first match of a pattern in what has not been read yet. What came after it is dropped.
+
+    `panic`: raise `Panicked` when the kernel gives up. `nudge_after`: type a newline whenever the console
+    has been silent for so many seconds (a kernel message may have overwritten the prompt).
+    """
+    search = Search([*patterns, PANIC] if panic else list(patterns))
+    nudged = time.monotonic()
+    while True:
+        for chunk in console.read(deadline, 0.5):
+            match = search.feed(chunk)
+            if match is None:
+                continue
+            if match.index == len(patterns):
+                raise Panicked(f"the kernel of {console.name} panicked: {match.line.strip()}")
+            return match
+        now = time.monotonic()
+        if nudge_after is not None and now - max(nudged, console.heard_at) >= nudge_after:
+            console.send(b"\n", deadline)
+            nudged = now
