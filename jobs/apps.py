@@ -10,5 +10,8 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs import projections
+        from jobs.models import ConsoleChunk
+        from lab.eventstore import append_only
 
+        append_only.protect(ConsoleChunk, ("job", "node", "offset"))
         projections.install()

@@ -1,1 +1,5 @@
 from __future__ import annotations
+
+from jobs.models_console import ConsoleChunk
+
+__all__ = ["ConsoleChunk"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,9 @@ CHANNEL_LAYERS: dict[str, Any] = {}
 SITE_NAME = env_str("LABBOOK_SITE", "default")
 """The site (place with boards) whose queue this machine's workers serve."""
 
+# django-q2 thinks every task without a time limit is a mistake. Ours last as long as a job does: the lock
+# of a running one is renewed, see "retry".
+warnings.filterwarnings("ignore", "Retry and timeout are misconfigured", UserWarning)
 WORKERS = env_int("LABBOOK_WORKERS", 4)
 Q_CLUSTER: dict[str, Any] = {
     "name": SITE_NAME,
@@ -188,6 +192,8 @@ LABBOOK: dict[str, Any] = {
     "MAX_CONSOLE_BYTES": env_int("LABBOOK_MAX_CONSOLE_BYTES", 2 * 1024**3),
     "ANONYMOUS_READ": env_bool("LABBOOK_ANONYMOUS_READ", default=True),
     "DEFAULT_VISIBILITY": env_str("LABBOOK_DEFAULT_VISIBILITY", "public"),
+    # How writers wake web processes: unix, postgres, redis, none; empty: as database and REDIS_URL suggest.
+    "DOORBELL": env_str("LABBOOK_DOORBELL"),
 }
 
 LOGGING: dict[str, Any] = {

@@ -33,7 +33,7 @@ class DjangoEventStore:
                 new = self._insert(batches, meta, timezone.now())
                 projecting.project(new)
                 followups.queue(follow_ups)
-                transaction.on_commit(live.ring)
+                live.ring_on_commit()
         except IntegrityError as exc:
             # The lock makes this impossible between appends; a foreign writer is still only a conflict.
             first = batches[0]

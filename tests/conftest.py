@@ -1,0 +1,109 @@
+"""What all tests share.
+
+**The database of the run.** SQLite in a temporary file by default. ``pytest --database postgres`` starts a
+PostgreSQL server to throw away and runs everything on it; DATABASE_URL in the environment chooses any other
+(Django then creates, and drops, the database ``test_<name>`` there). `@pytest.mark.django_db` means this one.
+
+**Both databases in one run.** A test that takes the fixture `database` runs twice, on a fresh SQLite file and
+on a fresh PostgreSQL database, both migrated and committing for real: no `django_db` mark, no flush between
+tests, threads and other processes (by ``database.url``) see what it writes. `sqlite_database` and
+`postgres_database` give one of the two.
+
+**Servers.** `postgres_server` and `redis_server` are started once per run and worker, when first asked for.
+
+Everything a test leaves in the data folder is thrown away: tests.settings makes LABBOOK_VAR a temporary one.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from pytest_django import DjangoDbBlocker
+
+from tests.support.databases import Database, PostgresDatabases, SqliteDatabases, configuration
+from tests.support.postgres import Postgres
+from tests.support.redis import Redis
+
+_run_server = pytest.StashKey[Postgres]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=["sqlite", "postgres"],
+        help="run on SQLite, or on a PostgreSQL server started for this run; default: as DATABASE_URL says",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    chosen = config.getoption("--database")
+    if chosen != "postgres" or hasattr(config, "workerinput"):
+        return  # workers of pytest-xdist find the server of the run in their environment
+    server = config.stash[_run_server] = Postgres().__enter__()
+    url = os.environ["DATABASE_URL"] = server.create("labbook")
+    # Django is set up already, but has not connected yet.
+    settings.DATABASES = {"default": configuration(url)}
+    connections.settings = connections.configure_settings({"default": configuration(url)})
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if server := config.stash.get(_run_server, None):
+        server.__exit__()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A running PostgreSQL server, to throw away."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """A running Redis server, to throw away."""
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _sqlite_databases(
+    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
+) -> SqliteDatabases:
+    with django_db_blocker.unblock():
+        return SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def _postgres_databases(postgres_server: Postgres, django_db_blocker: DjangoDbBlocker) -> PostgresDatabases:
+    with django_db_blocker.unblock():
+        return PostgresDatabases(postgres_server, f"t{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def sqlite_database(
+    _sqlite_databases: SqliteDatabases, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Database]:
+    """A fresh SQLite database behind Django's default connection."""
+    with django_db_blocker.unblock(), _sqlite_databases.fresh() as one:
+        yield one
+
+
+@pytest.fixture
+def postgres_database(
+    _postgres_databases: PostgresDatabases, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Database]:
+    """A fresh PostgreSQL database behind Django's default connection."""
+    with django_db_blocker.unblock(), _postgres_databases.fresh() as one:
+        yield one
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """A fresh database behind Django's default connection: once SQLite, once PostgreSQL."""
+    return cast(Database, request.getfixturevalue(f"{request.param}_database"))
