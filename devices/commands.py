@@ -12,7 +12,10 @@ carries the problems of a configuration one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from django.db import transaction
 
 from devices.domain import board as boards
 from devices.domain import device_type as types
@@ -20,14 +23,30 @@ from devices.domain.board import Board
 from devices.domain.device_type import DeviceType
 from devices.domain.events import BoardChanged, BoardRetired, DeviceTypeChanged, DeviceTypeRetired
 from devices.domain.parse_config import BadConfig, board_config, known_vm_types
+from devices.loading import load_board, load_device_type
 from devices.models import Board as BoardRow
 from devices.models import DeviceType as DeviceTypeRow
 from lab.actors import Actor, authorise
 from lab.eventstore.store import store
-from lab.kernel.aggregate import Loaded, load
+from lab.kernel.aggregate import Loaded
 from lab.kernel.errors import Conflict, Rejected
 from lab.kernel.events import Event, Meta, Recorded
 from lab.kernel.ports import Append
+
+__all__ = [
+    "EditedMeanwhile",
+    "bring_board_online",
+    "change_board",
+    "change_device_type",
+    "load_board",
+    "load_device_type",
+    "register_board",
+    "register_device_type",
+    "retire_board",
+    "retire_device_type",
+    "set_board_health",
+    "take_board_offline",
+]
 
 S = TypeVar("S")
 ATTEMPTS = 10
@@ -36,6 +55,17 @@ ATTEMPTS = 10
 
 class EditedMeanwhile(Rejected):
     """Somebody changed the thing after the actor looked at it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Events for the own stream, and what else must be true when they are appended."""
+
+    events: list[Event]
+    relies_on: Sequence[Loaded[Any]] = ()
+    """Other streams that must not have moved since the decision."""
+    verify: Callable[[], None] = lambda: None
+    """Looks at read rows once appends of others have to wait; raises `Rejected` to undo everything."""
 
 
 # -- device types --------------------------------------------------------------------------------
@@ -68,14 +98,14 @@ def change_device_type(
     """Change what is given. A config that would make a board of the type unusable is refused."""
     meta = _meta(actor, "devices.change_devicetype", "change device types", cause)
 
-    def decide(found: Loaded[DeviceType]) -> list[Event]:
+    def decide(found: Loaded[DeviceType]) -> Decision:
         state = types.exists(found.state, name)
         _unedited(found, expected_version, f"Device type {name}")
         events = types.change(state, description=description, config=config, reason=reason)
-        if config is not None:
-            _check_runs(config)
-            _check_boards(state, config)
-        return events
+        if config is None:
+            return Decision(events=events)
+        _check_runs(config)
+        return Decision(events=events, verify=lambda: _check_boards(state, config))
 
     _perform(lambda: load_device_type(name), decide, meta)
 
@@ -84,10 +114,11 @@ def retire_device_type(name: str, reason: str, *, actor: Actor, cause: str = "")
     """Take a type out of use for good. It must have no boards in use; its history stays."""
     meta = _meta(actor, "devices.delete_devicetype", "retire device types", cause)
 
-    def decide(found: Loaded[DeviceType]) -> list[Event]:
-        in_use = BoardRow.objects.filter(device_type_id=name).exclude(state="retired")
-        names = list(in_use.order_by("name").values_list("name", flat=True))
-        return types.retire(types.exists(found.state, name), reason, boards=names)
+    def decide(found: Loaded[DeviceType]) -> Decision:
+        events = types.retire(types.exists(found.state, name), reason)
+        return Decision(
+            events=events, verify=lambda: types.check_unused(name, [row.name for row in _boards_of(name)])
+        )
 
     _perform(lambda: load_device_type(name), decide, meta)
 
@@ -110,10 +141,11 @@ def register_board(
     meta = _meta(actor, "devices.add_board", "register boards", cause)
     tags = list(tags)
 
-    def decide(found: Loaded[Board]) -> list[Event]:
+    def decide(found: Loaded[Board]) -> Decision:
+        of_type = load_device_type(device_type)
         events = boards.register(
             found.state,
-            types.exists(load_device_type(device_type).state, device_type),
+            types.exists(of_type.state, device_type),
             name=name,
             site=site,
             tags=tags,
@@ -121,7 +153,7 @@ def register_board(
             config=config,
         )
         _check_runs(config)
-        return events
+        return Decision(events=events, relies_on=[of_type])
 
     _perform(lambda: load_board(name), decide, meta)
 
@@ -143,13 +175,14 @@ def change_board(
     meta = _meta(actor, "devices.change_board", "change boards", cause)
     tags = None if tags is None else list(tags)
 
-    def decide(found: Loaded[Board]) -> list[Event]:
+    def decide(found: Loaded[Board]) -> Decision:
         state = boards.exists(found.state, name)
         _unedited(found, expected_version, f"Board {name}")
         wanted = device_type or state.device_type
+        of_type = load_device_type(wanted)
         events = boards.change(
             state,
-            types.exists(load_device_type(wanted).state, wanted),
+            types.exists(of_type.state, wanted),
             site=site,
             tags=tags,
             description=description,
@@ -157,7 +190,7 @@ def change_board(
             reason=reason,
         )
         _check_runs(config or {})
-        return events
+        return Decision(events=events, relies_on=[of_type])
 
     _perform(lambda: load_board(name), decide, meta)
 
@@ -188,19 +221,6 @@ def retire_board(name: str, reason: str, *, actor: Actor, cause: str = "") -> No
     _change_state(name, lambda state: boards.retire(state, reason), meta)
 
 
-# -- for those who append a board's stream together with their own -------------------------------
-
-
-def load_board(name: str) -> Loaded[Board]:
-    """Read a board's stream. Version 0: there is no such board."""
-    return load(store, boards.stream(name), boards.apply, Board())
-
-
-def load_device_type(name: str) -> Loaded[DeviceType]:
-    """Read a device type's stream. Version 0: there is no such type."""
-    return load(store, types.stream(name), types.apply, DeviceType())
-
-
 # -- inside --------------------------------------------------------------------------------------
 
 
@@ -213,16 +233,21 @@ def _change_state(name: str, decide: Callable[[Board], list[Event]], meta: Meta)
 
 
 def _perform(
-    read: Callable[[], Loaded[S]], decide: Callable[[Loaded[S]], Sequence[Event]], meta: Meta
+    read: Callable[[], Loaded[S]], decide: Callable[[Loaded[S]], Decision | list[Event]], meta: Meta
 ) -> None:
     """Read, decide, append; after a lost race once more."""
     for attempt in range(1, ATTEMPTS + 1):
         found = read()
-        events = decide(found)
-        if not events:
+        decided = decide(found)
+        decision = decided if isinstance(decided, Decision) else Decision(events=decided)
+        if not decision.events:
             return
+        own = Append(stream=found.stream, expected=found.version, events=decision.events)
+        others = [Append(stream=o.stream, expected=o.version, events=()) for o in decision.relies_on]
         try:
-            store.append(Append(stream=found.stream, expected=found.version, events=events), meta=meta)
+            with transaction.atomic():
+                store.append(*others, own, meta=meta)
+                decision.verify()
         except Conflict:
             if attempt == ATTEMPTS:
                 raise
@@ -267,7 +292,7 @@ def _check_boards(state: DeviceType, config: Mapping[str, Any]) -> None:
     """Refuse a type's config that one of its boards cannot live with."""
     if state.kind != "board":
         return
-    for row in BoardRow.objects.filter(device_type_id=state.name).exclude(state="retired").order_by("name"):
+    for row in _boards_of(state.name):
         try:
             board_config(config, row.config)
         except BadConfig as bad:
@@ -275,3 +300,8 @@ def _check_boards(state: DeviceType, config: Mapping[str, Any]) -> None:
                 f"With this configuration, board {row.name} of the type could not be used: "
                 + " ".join(f"{problem}." for problem in bad.problems)
             ) from bad
+
+
+def _boards_of(device_type: str) -> list[BoardRow]:
+    rows = BoardRow.objects.filter(device_type_id=device_type).exclude(state="retired")
+    return list(rows.order_by("name"))

@@ -11,9 +11,9 @@ class DeviceType(models.Model):
     name = models.CharField(primary_key=True, max_length=64)
     kind = models.CharField(max_length=8, choices=[("board", "boards"), ("vm", "virtual machines")])
     description = models.TextField(blank=True)
-    config = models.JSONField(default=dict)
+    config = models.JSONField(blank=True, default=dict)
     retired_reason = models.TextField(blank=True)
-    retired_at = models.DateTimeField(null=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
     registered_at = models.DateTimeField()
     changed_at = models.DateTimeField()
     version = models.IntegerField()
@@ -35,28 +35,28 @@ class Board(models.Model):
         DeviceType, on_delete=models.DO_NOTHING, related_name="boards", db_constraint=False
     )
     site = models.CharField(max_length=64)
-    tags = models.JSONField(default=list)
+    tags = models.JSONField(blank=True, default=list)
     description = models.TextField(blank=True)
-    config = models.JSONField(default=dict)
+    config = models.JSONField(blank=True, default=dict)
     state = models.CharField(
         max_length=16,
         db_index=True,
         choices=[(word, word) for word in ("free", "reserved", "offline", "quarantined", "retired")],
     )
-    held_by = models.BigIntegerField(null=True, db_index=True)
+    held_by = models.BigIntegerField(null=True, blank=True, db_index=True)
     """The job that has it."""
-    held_since = models.DateTimeField(null=True)
+    held_since = models.DateTimeField(null=True, blank=True)
     offline_reason = models.TextField(blank=True)
     """Empty while online; a board may be offline and still held by the job it was running."""
     quarantined = models.BooleanField(default=False)
-    offline_since = models.DateTimeField(null=True)
+    offline_since = models.DateTimeField(null=True, blank=True)
     health = models.CharField(
         max_length=8, default="unknown", choices=[(word, word) for word in ("unknown", "good", "bad")]
     )
     health_reason = models.TextField(blank=True)
-    health_since = models.DateTimeField(null=True)
+    health_since = models.DateTimeField(null=True, blank=True)
     retired_reason = models.TextField(blank=True)
-    retired_at = models.DateTimeField(null=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
     refusal = models.TextField(blank=True)
     """Why no job can have it now, in words; empty: it can be reserved."""
     registered_at = models.DateTimeField()

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from devices.domain import board as boards
+from devices.domain import device_type as types
+from devices.domain import history
 from devices.domain.config import BoardConfig, VmTypeConfig
+from devices.domain.history import Entry
 from devices.domain.parse_config import board_config, checked_vm_type_config, overlay
 from devices.models import Board, DeviceType
+from lab.eventstore.store import store
 from lab.kernel.errors import NotFound
 
 
@@ -83,12 +88,12 @@ def board(name: str) -> BoardView:
 
 def board_types() -> list[BoardTypeView]:
     """The types of boards that are not retired, by name, each with its boards."""
-    boards: dict[str, list[BoardView]] = {}
+    by_type: dict[str, list[BoardView]] = {}
     for view in boards_for_scheduling():
-        boards.setdefault(view.device_type, []).append(view)
+        by_type.setdefault(view.device_type, []).append(view)
     result = []
     for row in DeviceType.objects.filter(kind="board", retired_at=None).order_by("name"):
-        members = tuple(boards.get(row.name, ()))
+        members = tuple(by_type.get(row.name, ()))
         runs = {vm for member in members for vm in member.runs} if members else set(_runs(row.config))
         result.append(
             BoardTypeView(
@@ -122,6 +127,22 @@ def vm_type_config(name: str) -> VmTypeConfig:
     if row is None:
         raise NotFound(f"There is no type of virtual machines named {name!r}.")
     return checked_vm_type_config(row.config)
+
+
+def board_history(name: str) -> list[Entry]:
+    """What happened to a board, the newest first. Raises `NotFound`."""
+    recorded = store.read(boards.stream(name))
+    if not recorded:
+        raise NotFound(f"There is no board {name!r}.")
+    return history.board_history(recorded)[::-1]
+
+
+def device_type_history(name: str) -> list[Entry]:
+    """What happened to a device type, the newest first. Raises `NotFound`."""
+    recorded = store.read(types.stream(name))
+    if not recorded:
+        raise NotFound(f"There is no device type {name!r}.")
+    return history.device_type_history(recorded)[::-1]
 
 
 def _in_use() -> Iterable[Board]:

@@ -83,15 +83,19 @@ def change(
     return [DeviceTypeChanged(changes=changes, reason=optional_reason(reason))] if changes else []
 
 
-def retire(state: DeviceType, reason: str, *, boards: Sequence[str]) -> list[Event]:
-    """Decide to take a type out of use. `boards` are the boards of this type that are not retired."""
+def retire(state: DeviceType, reason: str) -> list[Event]:
+    """Decide to take a type out of use for good; see also `check_unused`."""
     _in_use(state)
+    return [DeviceTypeRetired(reason=checked_reason(reason, f"retire device type {state.name}"))]
+
+
+def check_unused(name: str, boards: Sequence[str]) -> None:
+    """Refuse to retire a type of which there are `boards` that are not retired."""
     if boards:
         raise Rejected(
-            f"Device type {state.name} has boards in use ({', '.join(boards)}): "
+            f"Device type {name} has boards in use ({', '.join(boards)}): "
             "retire them, or give them another type first."
         )
-    return [DeviceTypeRetired(reason=checked_reason(reason, f"retire device type {state.name}"))]
 
 
 def checked_config(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:

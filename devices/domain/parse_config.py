@@ -88,6 +88,15 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
 }
 """What the type of a field does not say by itself."""
 
+MISSING = {
+    "ssh": "how to reach the host, such as ssh: {host: 10.0.0.7, user: lab}",
+    "ssh.host": "the host's name or address",
+    "qemu": "the program on the host, such as qemu-system-arm",
+    "machine": "qemu's machine, such as virt",
+    "cpu": "the model of the processor under emulation, such as cortex-a15 or max",
+}
+"""What to write for keys that nothing works without."""
+
 SECRETS = {"ssh.password": "Labbook logs in with keys only: name the private key's file as key_file"}
 """Keys that people expect, and what to do instead."""
 
@@ -172,7 +181,7 @@ def _read(cls: type[T], raw: object, path: str, problems: list[ConfigProblem], *
             if _required(field):
                 gap = True
                 if not partial:
-                    problems.append(_problem(here, "this is missing", f"see {cls.__name__}"))
+                    problems.append(_problem(here, "this is missing", MISSING.get(here, "it is needed")))
         else:
             values[field.name] = readers[field.name](raw[field.name], here, problems, partial)
             gap = gap or values[field.name] is None

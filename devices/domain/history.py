@@ -1,0 +1,169 @@
+"""A stream of the inventory told in words: what happened, what it changed from and to, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from devices.domain import board as boards
+from devices.domain import device_type as types
+from devices.domain.board import Board
+from devices.domain.device_type import DeviceType
+from devices.domain.events import (
+    BoardBroughtOnline,
+    BoardChanged,
+    BoardHealthChanged,
+    BoardRegistered,
+    BoardReleased,
+    BoardReserved,
+    BoardRetired,
+    BoardTakenOffline,
+    DeviceTypeChanged,
+    DeviceTypeRegistered,
+    DeviceTypeRetired,
+)
+from lab.kernel.events import Event, Recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One value before and after; None where there was or is none."""
+
+    what: str
+    """Field or path below ``config``, for example ``config.ssh.port``."""
+    old: str | None
+    new: str | None
+
+    def __str__(self) -> str:
+        old = "nothing" if self.old is None else self.old or "empty"
+        new = "nothing" if self.new is None else self.new or "empty"
+        return f"{self.what}: {old} → {new}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One event in words."""
+
+    position: int
+    version: int
+    at: datetime
+    who: str
+    cause: str
+    """The interface it came by."""
+    type: str
+    text: str
+    changes: tuple[Change, ...]
+    why: str
+
+
+def board_history(recorded: Iterable[Recorded]) -> list[Entry]:
+    """Tell a board's stream, in its order."""
+    state, entries = Board(), []
+    for one in recorded:
+        text, changes, why = _board_words(state, one.event)
+        entries.append(_entry(one, text, changes, why))
+        state = boards.apply(state, one.event)
+    return entries
+
+
+def device_type_history(recorded: Iterable[Recorded]) -> list[Entry]:
+    """Tell a device type's stream, in its order."""
+    state, entries = DeviceType(), []
+    for one in recorded:
+        text, changes, why = _type_words(state, one.event)
+        entries.append(_entry(one, text, changes, why))
+        state = types.apply(state, one.event)
+    return entries
+
+
+Words = tuple[str, list[Change], str]
+
+
+def _board_words(state: Board, event: Event) -> Words:
+    match event:
+        case BoardRegistered():
+            shown = {
+                key: getattr(event, key) for key in ("device_type", "site", "tags", "description", "config")
+            }
+            return "registered", _differences({}, shown), ""
+        case BoardChanged():
+            old = {key: getattr(state, key) for key in event.changes}
+            return _changed(event.changes), _differences(old, event.changes), event.reason
+        case BoardReserved():
+            return f"reserved for job {event.job}", [], ""
+        case BoardReleased():
+            return f"released by job {event.job}", [], event.reason
+        case BoardTakenOffline(quarantined=True):
+            return "still quarantined" if state.quarantined else "quarantined", [], event.reason
+        case BoardTakenOffline():
+            return "still offline" if state.offline else "taken offline", [], event.reason
+        case BoardBroughtOnline():
+            words = "quarantine ended, brought online" if state.quarantined else "brought online"
+            return words, [], event.reason
+        case BoardHealthChanged():
+            by = f", found by job {event.job}" if event.job is not None else ""
+            change = Change(what="health", old=state.health, new=event.health)
+            return f"health is {event.health}{by}", [change] if change.old != change.new else [], event.reason
+        case BoardRetired():
+            return "retired", [], event.reason
+    return event.type, [], ""
+
+
+def _type_words(state: DeviceType, event: Event) -> Words:
+    match event:
+        case DeviceTypeRegistered():
+            shown = {"kind": event.kind, "description": event.description, "config": event.config}
+            return "registered", _differences({}, shown), ""
+        case DeviceTypeChanged():
+            old = {key: getattr(state, key) for key in event.changes}
+            return _changed(event.changes), _differences(old, event.changes), event.reason
+        case DeviceTypeRetired():
+            return "retired", [], event.reason
+    return event.type, [], ""
+
+
+def _changed(changes: Mapping[str, Any]) -> str:
+    return f"changed {' and '.join(changes)}".replace("_", " ")
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    """Return what differs, leaf by leaf; a text that is empty before and after is no difference."""
+    before, after = _leaves("", old), _leaves("", new)
+    paths = [*after, *(path for path in before if path not in after)]
+    return [
+        Change(
+            what=path.replace("_", " ") if "." not in path else path,
+            old=before.get(path),
+            new=after.get(path),
+        )
+        for path in paths
+        if before.get(path) != after.get(path) and (before.get(path) or after.get(path))
+    ]
+
+
+def _leaves(path: str, value: Any) -> dict[str, str]:
+    """Return the texts at the ends of nested mappings by path."""
+    if isinstance(value, Mapping):
+        found: dict[str, str] = {}
+        for key, below in value.items():
+            found |= _leaves(f"{path}.{key}" if path else str(key), below)
+        return found
+    if isinstance(value, list | tuple):
+        return {path: ", ".join(str(entry) for entry in value)}
+    return {path: str(value)}
+
+
+def _entry(recorded: Recorded, text: str, changes: list[Change], why: str) -> Entry:
+    return Entry(
+        position=recorded.position,
+        version=recorded.version,
+        at=recorded.recorded_at,
+        who=recorded.meta.actor,
+        cause=recorded.meta.cause,
+        type=recorded.event.type,
+        text=text,
+        changes=tuple(changes),
+        why=why,
+    )
