@@ -19,6 +19,8 @@ class SshConfig:
     """Path of the private key on the worker. It authorises the key pair that is made for each job."""
     host_key: str = ""
     """The host's public key as in known_hosts (``ssh-ed25519 AAAA…``); any other is refused."""
+    authorized_keys: str = ".ssh/authorized_keys"
+    """The file on the host in which its sshd looks for the user's keys, absolute or below the home folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

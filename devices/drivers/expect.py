@@ -29,8 +29,8 @@ BACKLOG = 4 * 1024 * 1024
 """Bytes that may wait for whoever works with the console before the reader pauses."""
 
 PANIC = re.compile(
-    rb"Kernel panic - not syncing[^\r\n]*|VFS: Unable to mount root fs[^\r\n]*"
-    rb"|No (?:working )?init found[^\r\n]*|Attempted to kill init[^\r\n]*|(?:Internal error: )?Oops(?: - [^:\r\n]+)?: [0-9a-f]+[^\r\n]*"
+    rb"(?:Kernel panic - not syncing|VFS: Unable to mount root fs|No (?:working )?init found"
+    rb"|Attempted to kill init|(?:Internal error: )?Oops(?: - [^:\r\n]{1,40})?: [0-9a-f]+)[^\r\n]*"
 )
 """What a kernel says when it gives up."""
 

@@ -35,6 +35,10 @@ class Workplace:
     """Private to this run, removed by the caller."""
     file_roots: tuple[Path, ...]
     """file:// URLs may only name files below these, links resolved."""
+    allow_local_http: bool = False
+    """Whether http URLs may lead to this machine itself (loopback, its own addresses)."""
+    max_download: int = 32 * 1024**3
+    """Bytes that one download may have, also after unpacking."""
 
 
 class Superseded(Exception):

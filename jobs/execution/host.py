@@ -1,0 +1,131 @@
+"""The job's place on the host: its key, its folder, what the host can do.
+
+Everything a job puts on a host lies in one folder, ``<work_dir>/jobs/<job>``, and every process it starts
+carries the job's handle in its environment (``LABBOOK_HANDLE``), a random word kept in that folder. So whoever
+cleans up, even after a crash of the worker, finds all of it by handle and nothing of anybody else's.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+from dataclasses import dataclass, replace
+
+import paramiko
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from devices.domain.config import BoardConfig
+from devices.drivers import ssh
+from devices.drivers.shell import HostShell, quote
+from jobs.execution import scripts
+from lab.kernel.deadline import Deadline
+from lab.kernel.errors import InfrastructureError
+
+KEY_MARK = "labbook-job-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobKey:
+    """A key pair for one job."""
+
+    private: paramiko.PKey
+    public: str
+    """A line for authorized_keys; its comment is the mark by which it is removed."""
+
+    @classmethod
+    def generate(cls, job: int, handle: str) -> JobKey:
+        pair = ed25519.Ed25519PrivateKey.generate()
+        private = pair.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.NoEncryption(),
+        ).decode()
+        public = pair.public_key().public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        )
+        return cls(
+            private=paramiko.Ed25519Key.from_private_key(io.StringIO(private)),
+            public=f"{public.decode()} {KEY_MARK}{job}-{handle}",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a job lives on its host."""
+
+    folder: str
+    cache: str
+    handle: str
+    machine: str
+    """``uname -m``."""
+    boot_id: str
+    """Changes with each boot of the host."""
+    has_kvm: bool
+    """There is a /dev/kvm that we may open; whether it works is another question."""
+    programs: frozenset[str]
+    """Those of the asked-for programs that are there."""
+
+    def path(self, name: str) -> str:
+        return f"{self.folder}/{name}"
+
+
+def job_folder(board: BoardConfig, job: int) -> str:
+    """Return the job's folder on the host."""
+    return f"{board.work_dir.rstrip('/')}/jobs/{job}"
+
+
+def new_handle() -> str:
+    return secrets.token_hex(12)
+
+
+def make_place(
+    shell: HostShell, board: BoardConfig, job: int, handle: str, programs: set[str], deadline: Deadline
+) -> Place:
+    """Make the job's folder and see what the host is and has."""
+    if not re.fullmatch(r"/[^\0\n]*", board.work_dir):
+        raise InfrastructureError(f"the board's work_dir {board.work_dir!r} is not an absolute path")
+    folder, cache = job_folder(board, job), f"{board.work_dir.rstrip('/')}/cache"
+    done = shell.run(
+        scripts.MAKE_PLACE.format(
+            work=quote(board.work_dir),
+            cache=quote(cache),
+            folder=quote(folder),
+            handle=quote(handle),
+            programs=" ".join(quote(program) for program in sorted(programs)),
+        ),
+        deadline,
+    ).expect_ok(f"the job's folder {folder} could not be made on {shell.name}")
+    found = dict(line.split("=", 1) for line in done.text.splitlines() if "=" in line)
+    have = frozenset(
+        line.removeprefix("have ") for line in done.text.splitlines() if line.startswith("have ")
+    )
+    return Place(
+        folder=folder,
+        cache=cache,
+        handle=handle,
+        machine=found.get("machine", ""),
+        boot_id=found.get("boot", ""),
+        has_kvm=found.get("kvm") == "yes",
+        programs=have,
+    )
+
+
+def authorise(shell: HostShell, board: BoardConfig, key: JobKey, deadline: Deadline) -> None:
+    """Let the job's key in."""
+    shell.run(
+        scripts.AUTHORISE.format(file=quote(board.ssh.authorized_keys), key=quote(key.public)), deadline
+    ).expect_ok(f"the job's key could not be authorised on {shell.name} in {board.ssh.authorized_keys}")
+
+
+def connect_as_job(board: BoardConfig, key: JobKey, deadline: Deadline) -> ssh.SshHost:
+    """Return a connection with the job's own key."""
+    config = replace(board.ssh, key_file="")
+    try:
+        return ssh.connect(config, deadline, key=key.private)
+    except InfrastructureError as exc:
+        raise InfrastructureError(
+            f"{exc} (this is the job's own key, written to {board.ssh.authorized_keys} on the host: is that"
+            " the file that its sshd reads?)"
+        ) from exc

@@ -1,0 +1,89 @@
+"""Shell text that runs on the host. POSIX sh only; tested on dash and busybox ash.
+
+Templates are filled by `str.format` with words that `devices.drivers.shell.quote` has quoted.
+"""
+
+from __future__ import annotations
+
+MAKE_PLACE = """
+set -e; umask 077
+mkdir -p {work} {cache} {work}/jobs
+[ -O {work} ] || {{ echo "{work} belongs to somebody else" >&2; exit 1; }}
+if [ -e {folder} ]; then echo "{folder} is there already: an earlier run was not cleaned up" >&2; exit 1; fi
+mkdir {folder}
+printf '%s\\n' {handle} >{folder}/handle
+echo "machine=$(uname -m)"
+echo "boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || true)"
+if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then echo kvm=yes; else echo kvm=no; fi
+for program in {programs}; do
+  if command -v "$program" >/dev/null 2>&1; then echo "have $program"; fi
+done
+"""
+
+# Several jobs may change the file at once: a folder is a lock that every system has. One that is older than a
+# minute was left by somebody who died.
+_LOCKED = """
+set -e; umask 077
+file={file}
+case $file in /*) ;; *) file=$HOME/$file;; esac
+mkdir -p "${{file%/*}}"
+lock=$file.labbook-lock
+tries=0
+until mkdir "$lock" 2>/dev/null; do
+  tries=$((tries + 1))
+  if [ $tries -gt 100 ] || [ -n "$(find "$lock" -prune -mmin +1 2>/dev/null)" ]; then rmdir "$lock" 2>/dev/null || :; fi
+  sleep 0.1 2>/dev/null || sleep 1
+done
+trap 'rmdir "$lock"' EXIT
+"""
+
+AUTHORISE = (
+    _LOCKED
+    + """
+if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then echo >>"$file"; fi
+printf '%s\\n' {key} >>"$file"
+"""
+)
+
+# Written in place, not renamed over: owner and mode stay what they are.
+UNAUTHORISE = (
+    _LOCKED
+    + """
+if [ -e "$file" ]; then
+  kept=$(grep -v -F -e {mark} "$file" || :)
+  if [ -n "$kept" ]; then printf '%s\\n' "$kept" >"$file"; else : >"$file"; fi
+  if grep -q -F -e {mark} "$file"; then echo "the key is still there" >&2; exit 1; fi
+fi
+"""
+)
+
+# The pty makes the shell that runs this the leader of a session and a process group of its own. Its pid and
+# the moment it started (field 22 of stat: pids are used again) are the handle by which it is killed.
+HANDLE = """
+stat=$(cat /proc/$$/stat)
+set -- ${{stat##*)}}
+printf '%s %s\\n' $$ "${{20}}" >{pid_file}
+set --
+"""
+
+KILL = """
+for file in {pid_files}; do
+  [ -s "$file" ] || continue
+  read -r pid started <"$file"
+  stat=$(cat "/proc/$pid/stat" 2>/dev/null) || continue
+  set -- ${{stat##*)}}
+  [ "${{20}}" = "$started" ] || continue
+  kill -{signal} "-$pid" 2>/dev/null || kill -{signal} "$pid" 2>/dev/null || :
+done
+"""
+
+ALIVE = """
+for file in {pid_files}; do
+  [ -s "$file" ] || continue
+  read -r pid started <"$file"
+  stat=$(cat "/proc/$pid/stat" 2>/dev/null) || continue
+  set -- ${{stat##*)}}
+  [ "${{20}}" = "$started" ] && [ "$1" != Z ] && echo "$pid"
+done
+:
+"""
