@@ -59,6 +59,8 @@ class BoardTypeView:
     """VM types that at least one of its boards can run."""
     boards: tuple[BoardView, ...]
     """Those that are not retired."""
+    deploy: str
+    """How an image gets onto its boards; ``none``: the installed system is used as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,11 @@ def board_types() -> list[BoardTypeView]:
         runs = {vm for member in members for vm in member.runs} if members else set(_runs(row.config))
         result.append(
             BoardTypeView(
-                name=row.name, description=row.description, runs=tuple(sorted(runs)), boards=members
+                name=row.name,
+                description=row.description,
+                runs=tuple(sorted(runs)),
+                boards=members,
+                deploy=str(row.config.get("deploy", "none")),
             )
         )
     return result

@@ -1,1 +1,236 @@
+"""Everything that can be done to a job; pages, API, admin, command line, tasks and workers all call these.
+
+Each command reads the stream, lets `jobs.domain.job` decide, and appends; who loses a race re-reads and
+decides again. A job and its board change in one append: there is no half-reserved anything.
+"""
+
 from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+from django.db import transaction
+from django.db.models import Max
+
+from devices.commands import load_board
+from devices.domain import board as boards
+from jobs import lab_view, leases, queries
+from jobs.domain import job as life
+from jobs.domain import scheduling
+from jobs.domain.definition.model import Definition
+from jobs.domain.definition.nodes import plan_nodes
+from jobs.domain.definition.validate import validate
+from jobs.domain.events import JobSubmitted
+from jobs.domain.job import Job, Stale
+from jobs.models import Job as JobRow
+from jobs.recorder import board_returned, load_job
+from lab.actors import LAB
+from lab.eventstore.store import store
+from lab.kernel.errors import Conflict, NotPermitted, Rejected
+from lab.kernel.events import Meta
+from lab.kernel.ports import Append, FollowUp
+
+User = AbstractBaseUser | AnonymousUser
+T = TypeVar("T")
+ATTEMPTS = 50
+"""How often a command that loses races decides again; each loss means that another one got through."""
+SCHEDULE = FollowUp(task="jobs.tasks.schedule")
+
+log = logging.getLogger(__name__)
+
+
+def submit_job(text: str, *, user: User, cause: str, resubmitted_from: int | None = None) -> int:
+    """Queue the job that `text` defines; returns its number.
+
+    Raises `Invalid` with all problems of the definition, `NotPermitted` for who may not submit.
+    """
+    _may_submit(user)
+    definition = validate(text, lab_view.lab_view())
+    submitted = JobSubmitted(
+        name=definition.job_name,
+        submitter=user.get_username(),
+        text=text,
+        host_type=definition.host.device_type,
+        board=definition.host.board,
+        tags=list(definition.tags),
+        priority=definition.priority,
+        timeout=definition.timeout,
+        visibility=_visibility(definition),
+        nodes=list(plan_nodes(definition)),
+        resubmitted_from=resubmitted_from,
+    )
+    meta = Meta(actor=user.get_username(), cause=cause)
+
+    def once() -> int:
+        number = (JobRow.objects.aggregate(last=Max("id"))["last"] or 0) + 1
+        events = life.submit(Job(number=number), submitted)
+        append = Append(stream=life.stream(number), expected=0, events=events)
+        store.append(append, meta=meta, follow_ups=[SCHEDULE])
+        return number
+
+    return _retried(once)
+
+
+def resubmit_job(number: int, text: str | None = None, *, user: User, cause: str) -> int:
+    """Run a job again, with its own definition or an edited one; returns the new number."""
+    _may_submit(user)
+    queries.seen_job(user, number)
+    if text is None:
+        text = queries.definition_text(number)
+    return submit_job(text, user=user, cause=cause, resubmitted_from=number)
+
+
+def request_cancel(number: int, reason: str = "", *, user: User, cause: str) -> None:
+    """Ask for a job's end: at once if nobody runs it yet. Asking again, or too late, changes nothing.
+
+    Its submitter may, and who has the permission ``jobs.cancel_any_job``.
+    """
+    row = queries.seen_job(user, number)
+    name = user.get_username()
+    if not _is_submitter(user, row) and not _has_perm(user, "jobs.cancel_any_job"):
+        who = name or "Somebody who is not logged in"
+        raise NotPermitted(
+            f"{who} may not cancel job {number}: only {row.submitter}, who submitted it, "
+            "and the staff of the lab may."
+        )
+
+    def once() -> None:
+        job, version = load_job(number)
+        events = life.request_cancel(job, reason=reason.strip(), at=time.time())
+        if not events:
+            return
+        appends = [Append(stream=life.stream(number), expected=version, events=events)]
+        follow_ups: list[FollowUp] = []
+        if job.life == "assigned":
+            appends += board_returned(job, reason=f"job {number} was canceled before it started")
+            follow_ups.append(SCHEDULE)
+        store.append(*appends, meta=Meta(actor=name, cause=cause), follow_ups=follow_ups)
+
+    _retried(once)
+
+
+def schedule() -> list[scheduling.Assignment]:
+    """Give free boards to waiting jobs; returns what was assigned.
+
+    Any number of these may run at the same time: who comes second finds the board or the job taken.
+    """
+    done = []
+    queue = lab_view.waiting_jobs()
+    if not queue:
+        return []
+    for assignment in scheduling.plan(queue, lab_view.candidates()).assignments:
+        try:
+            _assign(assignment)
+        except (Conflict, Rejected) as exc:
+            # Somebody was faster, or the board was taken away. That event came with its own follow-up, or
+            # the reconciler looks again.
+            log.info("job %d does not get board %s: %s", assignment.job, assignment.board, exc)
+        else:
+            done.append(assignment)
+    return done
+
+
+def _assign(assignment: scheduling.Assignment) -> None:
+    job, version = load_job(assignment.job)
+    board = load_board(assignment.board)
+    store.append(
+        Append(
+            stream=life.stream(assignment.job),
+            expected=version,
+            events=life.assign(job, board=assignment.board, site=assignment.site),
+        ),
+        Append(
+            stream=board.stream,
+            expected=board.version,
+            events=boards.reserve(board.state, assignment.job),
+        ),
+        meta=Meta(actor=LAB, cause="schedule"),
+        follow_ups=[run_task(assignment.job, assignment.site)],
+    )
+
+
+def run_task(number: int, site: str) -> FollowUp:
+    """The task by which a worker of the site gets to run an assigned job."""
+    return FollowUp(task="jobs.tasks.run_job", args=(number,), site=site)
+
+
+def start_job(number: int, worker: str) -> int:
+    """Take an assigned job to run it; returns the fencing token.
+
+    Raises `Stale` if it is not there to be taken (any more): this delivery of the task is one too many.
+    """
+
+    def once() -> int:
+        job, version = load_job(number)
+        fence = version + 1  # the version of the start itself: rises with every start, and is given once
+        events = life.start(job, worker=worker, fence=fence, at=time.time())
+        meta = Meta(actor=f"worker:{worker}", cause="run", extra={"fence": fence})
+        with transaction.atomic():  # a job that runs has a lease, or nobody would ever see that it is lost
+            store.append(Append(stream=life.stream(number), expected=version, events=events), meta=meta)
+            leases.grant(number, fence, worker)
+        return fence
+
+    return _retried(once)
+
+
+def lose_job(number: int, fence: int, reason: str) -> bool:
+    """End a job whose worker is gone; its board is quarantined, for nobody cleaned it.
+
+    Returns whether it was there to be lost: false if it has ended, or another worker has it.
+    """
+
+    def once() -> bool:
+        job, version = load_job(number)
+        try:
+            events = life.lose(job, fence, reason=reason, at=time.time())
+        except Stale:
+            leases.drop(number, fence)
+            return False
+        with transaction.atomic():
+            store.append(
+                Append(stream=life.stream(number), expected=version, events=events),
+                *board_returned(job, reason=f"job {number} was lost", dirt=reason),
+                meta=Meta(actor=LAB, cause="lease"),
+                follow_ups=[SCHEDULE],
+            )
+            leases.drop(number, fence)
+        return True
+
+    return _retried(once)
+
+
+# -- inside --------------------------------------------------------------------------------------
+
+
+def _retried(once: Callable[[], T]) -> T:
+    """Read, decide, append; after a lost race once more."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return once()
+        except Conflict:
+            if attempt == ATTEMPTS:
+                raise
+    raise AssertionError("not reached")
+
+
+def _may_submit(user: User) -> None:
+    if not user.is_authenticated:
+        raise NotPermitted("Only users who are logged in may submit jobs.")
+    if not user.is_active:
+        raise NotPermitted(f"The account {user.get_username()} is not active and may not submit jobs.")
+
+
+def _is_submitter(user: User, row: JobRow) -> bool:
+    return user.is_authenticated and user.is_active and user.get_username() == row.submitter
+
+
+def _has_perm(user: User, permission: str) -> bool:
+    return isinstance(user, PermissionsMixin) and user.has_perm(permission)
+
+
+def _visibility(definition: Definition) -> str:
+    return ",".join(definition.visibility) or str(settings.LABBOOK["DEFAULT_VISIBILITY"])

@@ -1,1 +1,233 @@
+"""What others see of jobs: who may see one, lists, the snapshot a page starts from, and what came after.
+
+A snapshot has a `position`. Asked again with ``after=position`` it brings only the rows that were touched
+since; rows have a `key` and replace those of the same key, everything without a key replaces as a whole.
+So a snapshot and the following deltas always make up the snapshot of now.
+"""
+
 from __future__ import annotations
+
+from typing import Any, TypedDict, TypeVar
+
+import msgspec
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+from django.db.models import Q, QuerySet
+
+from jobs import console_log, lab_view, rows
+from jobs.domain import job as life
+from jobs.domain import scheduling
+from jobs.domain.events import JobSubmitted
+from jobs.domain.words import describe
+from jobs.models import Attachment, Check, Job, JobGroup, Message, Node, Note, Part, Phase, Result, Wait
+from lab.eventstore.models import EventRow
+from lab.eventstore.store import store
+from lab.kernel.errors import NotFound
+
+User = AbstractBaseUser | AnonymousUser
+JsonObject = dict[str, Any]
+P = TypeVar("P", bound=Part)
+PAGE = 50
+
+
+class Filters(TypedDict, total=False):
+    """What a list of jobs may be narrowed by. All given ones must hold."""
+
+    state: str
+    """One of the states, or ``open`` for all that have not ended."""
+    outcome: str
+    submitter: str
+    board: str
+    host_type: str
+    text: str
+    """Part of the name."""
+
+
+# -- who may see what ----------------------------------------------------------------------------
+
+
+def may_see(user: User, job: Job | int) -> bool:
+    """Whether the user (or visitor) may know of this job."""
+    row = Job.objects.filter(pk=job).first() if isinstance(job, int) else job
+    if row is None:
+        return False
+    active = user.is_authenticated and user.is_active
+    return life.may_be_seen(
+        row.visibility,
+        row.submitter,
+        user=user.get_username() if active else "",
+        staff=_sees_all(user),
+        groups=_groups(user) if active and not row.public else (),
+        anonymous_read=settings.LABBOOK["ANONYMOUS_READ"],
+    )
+
+
+def seen_job(user: User, number: int) -> Job:
+    """The job's row. Raises `NotFound` if there is none, or none that the user may know of."""
+    row = Job.objects.filter(pk=number).first()
+    if row is None or not may_see(user, row):
+        raise NotFound(f"There is no job {number}, or you may not see it.")
+    return row
+
+
+def _sees_all(user: User) -> bool:
+    return isinstance(user, PermissionsMixin) and user.is_active and bool(getattr(user, "is_staff", False))
+
+
+def _groups(user: User) -> list[str]:
+    return list(user.groups.values_list("name", flat=True)) if isinstance(user, PermissionsMixin) else []
+
+
+def _visible(user: User) -> list[Q]:
+    """The jobs a user may see, as sets that each can be read along an index; their union is meant."""
+    active = user.is_authenticated and user.is_active
+    if not active:
+        return [Q(public=True)] if settings.LABBOOK["ANONYMOUS_READ"] else []
+    if _sees_all(user):
+        return [Q(public=True), Q(public=False)]
+    sets = [Q(public=True), Q(public=False, submitter=user.get_username())]
+    if groups := _groups(user):
+        sets.append(Q(public=False, pk__in=JobGroup.objects.filter(group__in=groups).values("job")))
+    return sets
+
+
+# -- lists ---------------------------------------------------------------------------------------
+
+
+def job_list(
+    user: User,
+    filters: Filters | None = None,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    limit: int = PAGE,
+) -> list[JsonObject]:
+    """The newest jobs first: those with numbers below `before`, or the next ones above `after`.
+
+    Pages are cut by number, not by count, so the hundredth is as fast as the first.
+    """
+    wanted = _wanted(filters or {})
+    if before is not None:
+        wanted &= Q(pk__lt=before)
+    if after is not None:
+        wanted &= Q(pk__gt=after)
+    upwards = after is not None and before is None
+    found: dict[int, Job] = {}
+    for one in _visible(user):
+        for row in Job.objects.filter(one & wanted).order_by("id" if upwards else "-id")[:limit]:
+            found[row.id] = row
+    numbers = sorted(found, reverse=not upwards)[:limit]
+    return [rows.summary(found[number]) for number in sorted(numbers, reverse=True)]
+
+
+def _wanted(filters: Filters) -> Q:
+    wanted = Q()
+    match filters.get("state", ""):
+        case "":
+            pass
+        case "open":
+            wanted &= ~Q(state="finished")
+        case "finished":
+            wanted &= Q(state="finished")
+        case state:
+            # Said twice for the sake of the index that holds only these.
+            wanted &= Q(state=state) & ~Q(state="finished")
+    for key in ("outcome", "submitter", "board", "host_type"):
+        if value := filters.get(key):
+            wanted &= Q(**{key: value})
+    if text := filters.get("text"):
+        wanted &= Q(name__icontains=text)
+    return wanted
+
+
+# -- one job -------------------------------------------------------------------------------------
+
+
+def job_snapshot(user: User, number: int, after: int = 0) -> JsonObject:
+    """Everything a page shows of a job; of the keyed rows only those touched after position `after`.
+
+    Raises `NotFound` for a job that does not exist or that the user may not see.
+    """
+    # Before anything else is read: a row that changes meanwhile may come twice, but is never missed.
+    position = store.head()
+    row = seen_job(user, number)
+    nodes = list(Node.objects.filter(job=number).order_by("index"))
+    sizes = console_log.sizes(number)
+    return {
+        **rows.summary(row),
+        "failure": row.failure,
+        "waiting": waiting_for(row),
+        "cancel": row.cancel,
+        "resubmitted_as": _resubmitted_as(user, number),
+        "nodes": [rows.node(node, sizes.get(node.index, 0)) for node in nodes],
+        "running": [{"node": node.index, **case} for node in nodes for case in node.running],
+        "results": [rows.result(one) for one in _touched(Result, number, after)],
+        "phases": [rows.phase(one) for one in _touched(Phase, number, after)],
+        "messages": [rows.message(one) for one in _touched(Message, number, after)],
+        "waits": [rows.wait(one) for one in _touched(Wait, number, after)],
+        "attachments": [rows.attachment(one) for one in _touched(Attachment, number, after)],
+        "notes": [rows.note(one) for one in _touched(Note, number, after)],
+        "checks": [rows.check(one) for one in _touched(Check, number, after)],
+        "position": position,
+    }
+
+
+def _touched(model: type[P], number: int, after: int) -> QuerySet[P]:
+    touched = model._default_manager.filter(job=number, position__gt=after)
+    return touched.order_by("version", "id")
+
+
+def _resubmitted_as(user: User, number: int) -> list[int]:
+    again = Job.objects.filter(resubmitted_from=number).order_by("id")
+    return [row.id for row in again if may_see(user, row)]
+
+
+def waiting_for(row: Job) -> list[JsonObject]:
+    """Why a queued job does not run, board by board; empty once it has a board."""
+    if row.state != "queued":
+        return []
+    asks = lab_view.waiting(row)
+    boards = [
+        one
+        for one in lab_view.candidates()
+        if one.device_type == row.host_type or one.name == row.pinned_board
+    ]
+    plan = scheduling.plan(lab_view.waiting_jobs(), boards)
+    refusals = plan.why(asks)
+    return [{"board": one.board, "reason": one.reason} for one in refusals]
+
+
+def definition_text(number: int) -> str:
+    """The definition as it was submitted, to the letter."""
+    recorded = store.read(life.stream(number), limit=1)
+    if not recorded:
+        raise NotFound(f"There is no job {number}.")
+    submitted = recorded[0].event
+    assert isinstance(submitted, JobSubmitted)
+    return submitted.text
+
+
+def job_results(number: int) -> list[JsonObject]:
+    """All results of a job, in the order they were reported."""
+    return [rows.result(one) for one in _touched(Result, number, 0)]
+
+
+def job_events(number: int, after: int = 0, limit: int | None = None) -> list[JsonObject]:
+    """What happened to a job after position `after`, in order, each with a sentence about it."""
+    stream = life.stream(number)
+    seen = EventRow.objects.filter(stream=stream, position__lte=after).order_by("-version")
+    version = (seen.values_list("version", flat=True).first() or 0) if after else 0
+    names = dict(Node.objects.filter(job=number).values_list("index", "name"))
+    return [
+        {
+            "position": one.position,
+            "version": one.version,
+            "type": one.event.type,
+            "at": one.recorded_at.isoformat(),
+            "actor": one.meta.actor,
+            "cause": one.meta.cause,
+            "data": msgspec.to_builtins(one.event),
+            "text": describe(one.event, names),
+        }
+        for one in store.read(stream, after=version, limit=limit)
+    ]

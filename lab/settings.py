@@ -165,7 +165,9 @@ SITE_NAME = env_str("LABBOOK_SITE", "default")
 warnings.filterwarnings("ignore", "Retry and timeout are misconfigured", UserWarning)
 WORKERS = env_int("LABBOOK_WORKERS", 4)
 Q_CLUSTER: dict[str, Any] = {
-    "name": SITE_NAME,
+    # The name is the salt of the signatures: the same on all machines. The cluster's name is its queue.
+    "name": "labbook",
+    "cluster_name": SITE_NAME,
     "orm": "default",
     "workers": WORKERS,
     "queue_limit": 1,
@@ -177,7 +179,7 @@ Q_CLUSTER: dict[str, Any] = {
     "save_limit": -1,
     "poll": 0.05,
     "guard_cycle": 0.5,
-    "catch_up": False,
+    "scheduler": False,  # the supervisor has its own clock, which does not wait for a free worker
     "label": "Background tasks",
     "ALT_CLUSTERS": {},
 }

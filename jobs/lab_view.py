@@ -1,0 +1,71 @@
+"""The lab as definitions and the scheduler see it: the inventory, the users and the site's limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+
+from devices import queries as inventory
+from jobs.domain.definition.lab_view import BoardTypeView, BoardView, LabView
+from jobs.domain.scheduling import Candidate, Waiting
+from jobs.models import Job
+
+
+def lab_view() -> LabView:
+    """What a definition is checked against."""
+    limits = settings.LABBOOK
+    return LabView(
+        board_types={
+            one.name: BoardTypeView(
+                name=one.name,
+                boards=tuple(BoardView(name=board.name, tags=frozenset(board.tags)) for board in one.boards),
+                runs=frozenset(one.runs),
+                deploy=one.deploy,
+            )
+            for one in inventory.board_types()
+        },
+        vm_types=frozenset(one.name for one in inventory.vm_types()),
+        groups=frozenset(Group.objects.values_list("name", flat=True)),
+        file_roots=tuple(limits["FILE_ROOTS"]),
+        max_timeout=limits["MAX_TIMEOUT"],
+        max_vms=limits["MAX_VMS"],
+        max_bytes=limits["MAX_DEFINITION_BYTES"],
+    )
+
+
+def waiting_jobs() -> list[Waiting]:
+    """The queue."""
+    return [waiting(job) for job in Job.objects.filter(state="queued").order_by("id")]
+
+
+def waiting(job: Job) -> Waiting:
+    """What a queued job asks of a board."""
+    return Waiting(
+        job=job.id,
+        host_type=job.host_type,
+        priority=job.priority,
+        board=job.pinned_board,
+        tags=frozenset(job.tags),
+        who=frozenset({f"user:{job.submitter}"}),
+    )
+
+
+def candidates() -> list[Candidate]:
+    """The boards that are not retired."""
+    return _candidates(inventory.boards_for_scheduling())
+
+
+def _candidates(boards: Iterable[inventory.BoardView]) -> list[Candidate]:
+    return [
+        Candidate(
+            name=board.name,
+            device_type=board.device_type,
+            site=board.site,
+            tags=frozenset(board.tags),
+            unavailable=board.reason,
+            health="good" if board.health == "good" else "bad" if board.health == "bad" else "unknown",
+        )
+        for board in boards
+    ]
