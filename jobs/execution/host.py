@@ -1,8 +1,8 @@
 """The job's place on the host: its key, its folder, what the host can do.
 
 Everything a job puts on a host lies in one folder, ``<work_dir>/jobs/<job>``, and every process it starts
-carries the job's handle in its environment (``LABBOOK_HANDLE``), a random word kept in that folder. So whoever
-cleans up, even after a crash of the worker, finds all of it by handle and nothing of anybody else's.
+carries the job's handle in its environment (``LABBOOK_HANDLE``), a random word kept in that folder. So
+whoever cleans up, even after a crash of the worker, finds all of it by handle and nothing of anybody else's.
 """
 
 from __future__ import annotations

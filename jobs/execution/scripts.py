@@ -31,7 +31,9 @@ lock=$file.labbook-lock
 tries=0
 until mkdir "$lock" 2>/dev/null; do
   tries=$((tries + 1))
-  if [ $tries -gt 100 ] || [ -n "$(find "$lock" -prune -mmin +1 2>/dev/null)" ]; then rmdir "$lock" 2>/dev/null || :; fi
+  if [ $tries -gt 100 ] || [ -n "$(find "$lock" -prune -mmin +1 2>/dev/null)" ]; then
+    rmdir "$lock" 2>/dev/null || :
+  fi
   sleep 0.1 2>/dev/null || sleep 1
 done
 trap 'rmdir "$lock"' EXIT
@@ -73,7 +75,7 @@ for file in {pid_files}; do
   stat=$(cat "/proc/$pid/stat" 2>/dev/null) || continue
   set -- ${{stat##*)}}
   [ "${{20}}" = "$started" ] || continue
-  kill -{signal} "-$pid" 2>/dev/null || kill -{signal} "$pid" 2>/dev/null || :
+  kill -s {signal} -- "-$pid" 2>/dev/null || kill -s {signal} "$pid" 2>/dev/null || :
 done
 """
 

@@ -1,0 +1,268 @@
+"""What a VM boots: which files its definition asks for, what they really are, and their way to the host."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from devices.domain.config import BoardConfig, VmTypeConfig
+from devices.drivers.shell import HostShell, quote
+from jobs.domain.definition.model import BootImage, Definition, DeployImage, DeployKernel, Login, Vm
+from jobs.execution import qcow2
+from jobs.execution.fetch import Fetched, Fetcher
+from jobs.execution.host import Place
+from lab.kernel.deadline import Deadline
+from lab.kernel.errors import DefinitionFault, InfrastructureError
+
+Content = Literal["boots", "bare", "unknown"]
+Format = Literal["raw", "qcow2"]
+Told = Callable[[str], None]
+"""Is told in words what is being done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A file that somebody asks for."""
+
+    url: str
+    sha256: str = ""
+    trusted: bool = False
+    """It is named by the lab's configuration, not by a definition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootPlan:
+    """What a VM role is to boot, as the definition says."""
+
+    disk: Wanted | None = None
+    kernel: Wanted | None = None
+    ramdisk: Wanted | None = None
+    dtb: Wanted | None = None
+    firmware: Wanted | None = None
+    arguments: tuple[str, ...] = ()
+    """For the kernel's command line."""
+    login: Login = field(default_factory=Login)
+    action: str = ""
+    """The deploy command that says so, empty for ``image``."""
+
+
+def boot_plan(definition: Definition, vm: Vm) -> BootPlan:
+    """Return what a VM role boots. An explicit deploy action for the role wins over its `image`."""
+    deploys = [
+        action
+        for action in definition.actions
+        if isinstance(action, DeployImage | DeployKernel) and action.applies_to(vm.role)
+    ]
+    own = [action for action in deploys if action.role == vm.role]
+    chosen = (own or deploys or [None])[-1]
+    if isinstance(chosen, DeployImage):
+        return BootPlan(
+            disk=Wanted(url=chosen.image, sha256=chosen.sha256), login=chosen.login, action=chosen.command
+        )
+    if isinstance(chosen, DeployKernel):
+
+        def wanted(key: str, url: str) -> Wanted | None:
+            return Wanted(url=url, sha256=chosen.digests.get(key, "")) if url else None
+
+        return BootPlan(
+            kernel=wanted("kernel", chosen.kernel),
+            ramdisk=wanted("ramdisk", chosen.ramdisk),
+            dtb=wanted("dtb", chosen.dtb),
+            disk=wanted("rootfs", chosen.rootfs),
+            firmware=wanted("firmware", chosen.firmware),
+            arguments=chosen.boot_cmds,
+            login=chosen.login,
+            action=chosen.command,
+        )
+    if vm.image:
+        return BootPlan(disk=Wanted(url=vm.image))
+    raise DefinitionFault(
+        f"nothing says what the VMs of role {vm.role} boot: give an image or a deploy action"
+    )
+
+
+def boot_arguments(definition: Definition, role: str) -> tuple[str, ...]:
+    """Return what explicit boot actions add to the kernel's command line."""
+    return tuple(
+        word
+        for action in definition.actions
+        if isinstance(action, BootImage) and action.applies_to(role)
+        for word in (*action.options, *action.boot_cmds)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A disk image on the worker, looked into."""
+
+    file: Fetched
+    format: Format
+    size: int
+    """Bytes of the disk."""
+    content: Content
+
+
+def look_at_disk(file: Fetched) -> Disk:
+    """Recognise an image by what is in it, never by its name."""
+    with file.path.open("rb") as image:
+        start = image.read(0x11000)
+        if not start.strip(b"\0") and file.size < 0x200:
+            raise DefinitionFault(f"{file.url} is not a disk image: it is empty")
+        if start.startswith(qcow2.MAGIC):
+            header = qcow2.read_header(image, file.url)
+            content = _content(qcow2.read_start(image, header, 0x11000))
+            return Disk(file=file, format="qcow2", size=header.size, content=content)
+    if start[:4] in (b"KDMV", b"COWD", b"cone", b"<<< ") or start[:8] == b"vhdxfile":
+        raise DefinitionFault(
+            f"{file.url} is neither a raw nor a qcow2 image; convert it with qemu-img convert"
+        )
+    return Disk(file=file, format="raw", size=file.size, content=_content(start))
+
+
+def _content(start: bytes) -> Content:
+    if start[0x200:0x208] == b"EFI PART" or (start[510:512] == b"\x55\xaa" and start[:446].strip(b"\0")):
+        return "boots"
+    file_systems = (
+        (0x438, b"\x53\xef"),  # ext2, ext3, ext4
+        (0x10040, b"_BHRfS_M"),  # btrfs
+        (0, b"XFSB"),
+        (0, b"hsqs"),  # squashfs
+        (0x400, b"\x10\x20\xf5\xf2"),  # f2fs
+        (0x400, b"\xe2\xe1\xf5\xe0"),  # erofs
+    )
+    if any(start[at : at + len(magic)] == magic for at, magic in file_systems):
+        return "bare"
+    return "boots" if start[510:512] == b"\x55\xaa" else "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootFiles:
+    """What a VM role boots, lying on the host."""
+
+    kernel: str = ""
+    ramdisk: str = ""
+    dtb: str = ""
+    firmware: str = ""
+    disk: str = ""
+    disk_format: Format = "raw"
+    disk_size: int = 0
+    root_on_disk: bool = False
+    """The kernel finds its root file system on the first disk."""
+    arguments: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+    """What a reader should know about how it boots."""
+
+
+class Library:
+    """Fetches files and copies each distinct content to the host once. Thread-safe."""
+
+    def __init__(self, shell: HostShell, place: Place, board: BoardConfig, fetcher: Fetcher) -> None:
+        self._shell, self._place, self._board, self._fetcher = shell, place, board, fetcher
+        self._guard = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._there: dict[str, str] = {}
+
+    def bring(self, plan: BootPlan, config: VmTypeConfig, deadline: Deadline, told: Told) -> BootFiles:
+        """Bring everything of a plan to the host."""
+        kernel, ramdisk, notes = plan.kernel, plan.ramdisk, []
+        disk = None
+        if plan.disk is not None:
+            told(f"fetch {_short(plan.disk.url)}")
+            disk = look_at_disk(self._fetch(plan.disk, deadline))
+            if kernel is None and disk.content == "bare":
+                kernel = Wanted(url=config.kernel, trusted=True) if config.kernel else None
+                ramdisk = Wanted(url=config.ramdisk, trusted=True) if config.ramdisk else None
+                if kernel is None:
+                    raise DefinitionFault(
+                        f"{plan.disk.url} is a bare root file system: it cannot boot by itself, and the VM"
+                        " type names no kernel for such images; use deploy_linaro_kernel with kernel and rootfs"
+                    )
+            if kernel is None and disk.content == "unknown":
+                notes.append(f"{_short(plan.disk.url)} has neither a boot sector nor a known file system")
+        return BootFiles(
+            kernel=self._copy(kernel, deadline, told),
+            ramdisk=self._copy(ramdisk, deadline, told, unpack=False),
+            dtb=self._copy(plan.dtb, deadline, told),
+            firmware=self._copy(plan.firmware, deadline, told) or config.firmware,
+            disk=self._copy_file(disk.file, deadline, told) if disk is not None else "",
+            disk_format=disk.format if disk is not None else "raw",
+            disk_size=disk.size if disk is not None else 0,
+            root_on_disk=disk is not None and disk.content == "bare",
+            arguments=plan.arguments,
+            notes=tuple(notes),
+        )
+
+    def _fetch(self, wanted: Wanted, deadline: Deadline, *, unpack: bool = True) -> Fetched:
+        return self._fetcher.get(
+            wanted.url, deadline, sha256=wanted.sha256, unpack=unpack, trusted=wanted.trusted
+        )
+
+    def _copy(self, wanted: Wanted | None, deadline: Deadline, told: Told, *, unpack: bool = True) -> str:
+        if wanted is None:
+            return ""
+        return self._copy_file(self._fetch(wanted, deadline, unpack=unpack), deadline, told)
+
+    def _copy_file(self, file: Fetched, deadline: Deadline, told: Told) -> str:
+        """Return the path on the host of the content, copying it if it is not there."""
+        with self._guard:
+            lock = self._locks.setdefault(file.sha256, threading.Lock())
+        while not lock.acquire(timeout=max(0.01, deadline.tick)):
+            deadline.check()
+        try:
+            if file.sha256 not in self._there:
+                self._there[file.sha256] = self._place_file(file, deadline, told)
+            return self._there[file.sha256]
+        finally:
+            lock.release()
+
+    def _place_file(self, file: Fetched, deadline: Deadline, told: Told) -> str:
+        cached = f"{self._place.cache}/{file.sha256}"
+        mine = self._place.path(f"image-{file.sha256[:16]}")
+        # The job's own link keeps the content whatever becomes of the cache meanwhile.
+        take = (
+            f'[ "$(wc -c <{quote(cached)})" = {file.size} ] && touch {quote(cached)}'
+            f" && {{ ln -f {quote(cached)} {quote(mine)} || cp {quote(cached)} {quote(mine)}; }}"
+        )
+        if self._shell.run(take, deadline).ok:
+            return mine
+        told(f"copy {_short(file.url)} ({_size(file.size)})")
+        with file.path.open("rb") as source:
+            sent = self._shell.put(source, cached, deadline, mode=0o400)
+        if sent != file.sha256:
+            self._shell.run(f"rm -f {quote(cached)}", deadline)
+            raise InfrastructureError(
+                f"{file.url} changed on the worker while it was copied; run the job again"
+            )
+        self._shell.run(take, deadline).expect_ok(f"{file.url} could not be put into the job's folder")
+        self._trim(deadline)
+        return mine
+
+    def _trim(self, deadline: Deadline) -> None:
+        """Keep the cache on the host below its limit: what was not used for longest goes first."""
+        listed = self._shell.run(
+            f"cd {quote(self._place.cache)} && stat -c '%Y %s %n' -- * 2>/dev/null", deadline
+        )
+        entries = []
+        for line in listed.text.splitlines():
+            used, size, name = line.split(" ", 2)
+            if len(name) == 64:
+                entries.append((int(used), int(size), name))
+        total = sum(size for _, size, _ in entries)
+        doomed = []
+        for _, size, name in sorted(entries):
+            if total <= self._board.cache_limit * 1024 * 1024:
+                break
+            doomed.append(name)
+            total -= size
+        if doomed:
+            self._shell.run(f"cd {quote(self._place.cache)} && rm -f -- {quote(*doomed)}", deadline)
+
+
+def _short(url: str) -> str:
+    return url.rsplit("/", 1)[-1] or url
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
