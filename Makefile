@@ -1,0 +1,43 @@
+# Labbook. `make demo` shows it at work, `make test` proves it; both set up what they need.
+
+VENV ?= .venv
+PYTHON = $(VENV)/bin/python
+export LABBOOK_VENV := $(VENV)
+# How many tests run side by side.
+JOBS ?= $(shell nproc)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup images demo serve test check lint clean
+
+help:  ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup:  ## install what the tests need (Debian packages, Python environment)
+	@tools/setup test
+
+images: setup  ## build the guest images from Debian packages, where they are not yet
+	@$(PYTHON) -m lab.demo.images --out "$${LABBOOK_VAR:-var}/images"
+
+demo:  ## set up, start Labbook with a demo lab, run the example, keep serving (ONCE=1: end after the job)
+	@tools/setup demo
+	@$(PYTHON) manage.py demo $(if $(ONCE),--once)
+
+serve:  ## start web and worker
+	@tools/setup demo
+	@$(PYTHON) manage.py serve
+
+lint: setup  ## format, lint, types, layers, migrations
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy .
+	$(VENV)/bin/lint-imports
+	$(PYTHON) manage.py makemigrations --check --dry-run
+
+test: setup images  ## set up and run all tests
+	PYTHONDEVMODE=1 $(VENV)/bin/pytest -n $(JOBS) --dist loadgroup
+
+check: lint test  ## all of the gate
+
+clean:  ## remove what was built; the lab's data in var/ stays
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles .coverage*
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
