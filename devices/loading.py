@@ -1,7 +1,7 @@
 """Aggregates as they are now.
 
-A row is the fold of its stream up to the row's version, drawn in the transaction of the append (and tests compare
-it with a rebuilt one), so only what came after it is read: a board lives through thousands of jobs.
+A row is the fold of its stream up to the row's version, drawn in the transaction of the append (and tests
+compare it with a rebuilt one), so only what came later is read: a board lives through thousands of jobs.
 """
 
 from __future__ import annotations

@@ -1,0 +1,200 @@
+"""The inventory in Django's admin; see `devices.admin_pages` for what is unusual about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+
+from devices import queries, steps
+from devices.admin_pages import InventoryAdmin, badge, monospace
+from devices.domain.config_text import write_config
+from devices.domain.history import Entry
+from devices.domain.parse_config import BadConfig
+from devices.forms import BoardForm, DeviceTypeForm
+from devices.models import Board, DeviceType
+from devices.steps import Step
+
+STATES: dict[str, Q] = {
+    "free": Q(state="free"),
+    "reserved": Q(state="reserved"),
+    # Offline and quarantined boards may still be held by the job they were running.
+    "offline": ~Q(offline_reason="") & Q(quarantined=False, retired_at=None),
+    "quarantined": Q(quarantined=True, retired_at=None),
+    "retired": ~Q(retired_at=None),
+}
+
+
+class StateFilter(admin.SimpleListFilter):
+    """By state; without a choice what is retired is left out."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(word, word) for word in STATES] + [("all", "all, also retired")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(STATES.get(self.value() or "", Q(retired_at=None)))
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        first, *others = super().choices(changelist)
+        return iter([{**first, "display": "in use"}, *others])
+
+
+class RetiredFilter(StateFilter):
+    """In use, or not any more."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("retired", "retired"), ("all", "all")]
+
+
+class TagFilter(admin.SimpleListFilter):
+    """By a tag that any board in use has."""
+
+    title = "tag"
+    parameter_name = "tag"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        lists = Board.objects.filter(retired_at=None).values_list("tags", flat=True)
+        return [(tag, tag) for tag in sorted({tag for tags in lists for tag in tags})]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        # A JSON list holds each tag in quotes; tags hold none.
+        return queryset.filter(tags__icontains=f'"{self.value()}"') if self.value() else queryset
+
+
+@admin.register(Board)
+class BoardAdmin(InventoryAdmin):
+    form = BoardForm
+    retire = steps.RETIRE_BOARD
+    list_display = [
+        "name",
+        "device_type",
+        "site",
+        "shown_state",
+        "shown_health",
+        "holder",
+        "why",
+        "shown_tags",
+    ]
+    list_filter = [StateFilter, "health", "device_type", "site", TagFilter]
+    list_select_related = ["device_type"]
+    search_fields = ["name", "description", "site", "tags", "device_type__name", "offline_reason"]
+    search_help_text = "Name, type, site, tag, description, or why it is offline."
+    actions = ["take_offline", "bring_online"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            names = ["name", "device_type", "site", "tags", "description", "config"]
+            return [(None, {"fields": names})]
+        state = ("State", {"fields": ["shown_state", "shown_health", "holder", "why"]})
+        if not self.has_change_permission(request, obj):
+            fields = ["device_type", "site", "shown_tags", "description", "own_config", "effective_config"]
+            return [state, (None, {"fields": fields})]
+        fields = ["device_type", "site", "tags", "description", "config", "reason", "version"]
+        effective = ("What it comes to", {"fields": ["effective_config"], "classes": ["collapse"]})
+        return [state, ("Board", {"fields": fields}), effective]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        shown = ["shown_state", "shown_health", "holder", "why", "effective_config"]
+        return [*shown, "shown_tags", "own_config"] if obj else []
+
+    def steps(self, obj: Any) -> Sequence[Step]:
+        return steps.board_steps(
+            offline=bool(obj.offline_reason), health=obj.health, retired=bool(obj.retired_at)
+        )
+
+    def history(self, name: str) -> list[Entry]:
+        return queries.board_history(name)
+
+    @admin.action(description="Take offline, with a reason", permissions=["change"])
+    def take_offline(self, request: HttpRequest, chosen: QuerySet[Board]) -> HttpResponse | None:
+        return self.do_to_all(request, chosen, steps.OFFLINE)
+
+    @admin.action(description="Bring online", permissions=["change"])
+    def bring_online(self, request: HttpRequest, chosen: QuerySet[Board]) -> HttpResponse | None:
+        return self.do_to_all(request, chosen, steps.ONLINE)
+
+    @admin.display(description="state", ordering="state")
+    def shown_state(self, obj: Board) -> SafeString:
+        if obj.state == "reserved" and obj.offline_reason:
+            return badge(
+                "reserved", "reserved, then quarantined" if obj.quarantined else "reserved, then offline"
+            )
+        return badge(obj.state, obj.state)
+
+    @admin.display(description="health", ordering="health")
+    def shown_health(self, obj: Board) -> SafeString:
+        return badge(f"health-{obj.health}", obj.health)
+
+    @admin.display(description="holder", ordering="held_by", empty_value="nobody")
+    def holder(self, obj: Board) -> str | None:
+        return None if obj.held_by is None else f"job {obj.held_by} since {obj.held_since:%Y-%m-%d %H:%M} UTC"
+
+    @admin.display(description="why not free", empty_value="")
+    def why(self, obj: Board) -> str:
+        return obj.refusal
+
+    @admin.display(description="tags", empty_value="")
+    def shown_tags(self, obj: Board) -> str:
+        return ", ".join(obj.tags)
+
+    @admin.display(description="configuration")
+    def own_config(self, obj: Board) -> SafeString:
+        return monospace(write_config(obj.config))
+
+    @admin.display(description="Effective configuration")
+    def effective_config(self, obj: Board) -> SafeString:
+        """Its type's configuration with its own laid over it, and all defaults."""
+        try:
+            return monospace(write_config(asdict(queries.effective_config(obj.pk))))
+        except BadConfig as bad:
+            return monospace("\n".join(str(problem) for problem in bad.problems))
+
+
+@admin.register(DeviceType)
+class DeviceTypeAdmin(InventoryAdmin):
+    form = DeviceTypeForm
+    retire = steps.RETIRE_TYPE
+    list_display = ["name", "kind", "description", "boards_in_use", "retired_reason"]
+    list_filter = ["kind", RetiredFilter]
+    search_fields = ["name", "description"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        in_use = Count("boards", filter=Q(boards__retired_at=None))
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(in_use=in_use)
+        return rows
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return [(None, {"fields": ["name", "kind", "description", "config"]})]
+        if not self.has_change_permission(request, obj):
+            fields = ["kind", "description", "shown_config", "boards_in_use", "retired_reason"]
+            return [(None, {"fields": fields})]
+        fields = ["kind", "boards_in_use", "description", "config", "reason", "version"]
+        return [(None, {"fields": fields})]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["kind", "boards_in_use", "shown_config", "retired_reason"] if obj else []
+
+    def steps(self, obj: Any) -> Sequence[Step]:
+        return [] if obj.retired_at else [steps.RETIRE_TYPE]
+
+    def history(self, name: str) -> list[Entry]:
+        return queries.device_type_history(name)
+
+    @admin.display(description="boards", ordering="in_use")
+    def boards_in_use(self, obj: Any) -> str:
+        return str(obj.in_use) if obj.kind == "board" else "–"
+
+    @admin.display(description="configuration")
+    def shown_config(self, obj: DeviceType) -> SafeString:
+        return monospace(write_config(obj.config))

@@ -1,0 +1,217 @@
+"""Forms of the inventory: they check their fields by the domain's rules and then call ONE command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django import forms
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Q
+
+from devices import commands
+from devices.domain import names
+from devices.domain.config_text import ConfigText, read_config, write_config
+from devices.domain.parse_config import BadConfig
+from devices.models import Board, DeviceType
+from lab.actors import Actor
+from lab.kernel.errors import NotPermitted, Rejected
+
+T = TypeVar("T")
+
+BOARD_HELP = (
+    "YAML or JSON, laid over the configuration of the type key by key; null takes a value of the type away. "
+    "For example:\nssh:\n  host: 10.0.0.7\n  user: lab\n  key_file: /etc/labbook/keys/board"
+)
+TYPE_HELP = (
+    "YAML or JSON. What all boards of a type have in common, for example:\n"
+    "runs: [kvm, kvm-arm]\nssh:\n  user: lab\n"
+    "A type of virtual machines needs at least, for example:\n"
+    "qemu: qemu-system-arm\nmachine: virt\ncpu: cortex-a15"
+)
+
+
+class CommandForm(forms.ModelForm):  # type: ignore[type-arg]  # of Board or DeviceType
+    """A model form that saves nothing: when its fields are clean it calls a command.
+
+    That is done while the form is cleaned, because a command may refuse what every field allows, and its
+    words must then stand in the form. The version that was shown travels in a hidden field, so that nobody
+    overwrites what somebody else wrote meanwhile.
+    """
+
+    actor: Actor
+    """Set by the page for its request."""
+
+    description = forms.CharField(
+        required=False, widget=forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"})
+    )
+    config = forms.CharField(
+        label="Configuration",
+        required=False,
+        strip=False,
+        widget=forms.Textarea(
+            attrs={"rows": 14, "class": "vLargeTextField config-text", "spellcheck": "false", "wrap": "off"}
+        ),
+    )
+    reason = forms.CharField(
+        required=False,
+        max_length=names.MAX_REASON,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text="Why you change it. Goes into the history.",
+    )
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.text = ConfigText(config={})
+        self.adding = self.instance._state.adding
+        if not self.adding:
+            self.initial["config"] = write_config(self.instance.config)
+            self.initial["version"] = self.instance.version
+
+    def full_clean(self) -> None:
+        super().full_clean()
+        if not self.is_bound or self.errors:
+            return
+        try:
+            self.perform(self.cleaned_data)
+        except NotPermitted as exc:
+            raise PermissionDenied(str(exc)) from exc
+        except BadConfig as bad:
+            self.add_error("config", self._sentences(bad))
+        except Rejected as exc:
+            self.add_error(None, str(exc))
+
+    def perform(self, data: dict[str, Any]) -> None:
+        """Call the command."""
+        raise NotImplementedError
+
+    def validate_unique(self) -> None:
+        """Leave it to the command, which knows retired names too and says what to do."""
+
+    def clean_name(self) -> str:
+        return _checked(names.checked_name, self._meta.model._meta.verbose_name, self.cleaned_data["name"])
+
+    def clean_description(self) -> str:
+        return _checked(names.checked_description, self.cleaned_data["description"])
+
+    def clean_reason(self) -> str:
+        return _checked(names.optional_reason, self.cleaned_data["reason"])
+
+    def clean_config(self) -> dict[str, Any]:
+        try:
+            self.text = read_config(self.cleaned_data["config"])
+        except BadConfig as bad:
+            raise ValidationError([str(problem) for problem in bad.problems]) from bad
+        return self.text.config
+
+    def _sentences(self, bad: BadConfig) -> list[str]:
+        return [self.text.sentence(problem) for problem in bad.problems]
+
+
+class DeviceTypeForm(CommandForm):
+    """Registers or changes a device type."""
+
+    class Meta:
+        model = DeviceType
+        fields = ["name", "kind", "description", "config"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _help(self, TYPE_HELP)
+
+    def perform(self, data: dict[str, Any]) -> None:
+        if self.adding:
+            commands.register_device_type(
+                data["name"],
+                data["kind"],
+                data["description"],
+                data["config"],
+                actor=self.actor,
+                cause="admin",
+            )
+        else:
+            commands.change_device_type(
+                self.instance.pk,
+                description=data["description"],
+                config=data["config"],
+                reason=data["reason"],
+                expected_version=data["version"],
+                actor=self.actor,
+                cause="admin",
+            )
+
+
+class BoardForm(CommandForm):
+    """Registers or changes a board."""
+
+    device_type = forms.ModelChoiceField(queryset=DeviceType.objects.none())
+    site = forms.CharField(
+        initial="default", max_length=64, help_text="The place with it: its workers run the board's jobs."
+    )
+    tags = forms.CharField(
+        required=False,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text="What definitions may ask for, separated by commas or blanks.",
+    )
+
+    class Meta:
+        model = Board
+        fields = ["name", "device_type", "site", "tags", "description", "config"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _help(self, BOARD_HELP)
+        if not self.adding:
+            self.initial["tags"] = ", ".join(self.instance.tags)
+        if "device_type" in self.fields:
+            # The type it has stays on offer, retired or not: else the form could not be saved at all.
+            field = self.fields["device_type"]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = DeviceType.objects.filter(
+                Q(kind="board", retired_at=None) | Q(pk=self.instance.device_type_id)
+            )
+
+    def clean_site(self) -> str:
+        return _checked(names.checked_name, "site", self.cleaned_data["site"])
+
+    def clean_tags(self) -> list[str]:
+        return _checked(names.checked_tags, self.cleaned_data["tags"].replace(",", " ").split())
+
+    def perform(self, data: dict[str, Any]) -> None:
+        shown: dict[str, Any] = {key: data[key] for key in ("site", "tags", "description", "config")}
+        device_type = data["device_type"].pk
+        if self.adding:
+            commands.register_board(data["name"], device_type, **shown, actor=self.actor, cause="admin")
+        else:
+            commands.change_board(
+                self.instance.pk,
+                device_type=device_type,
+                **shown,
+                reason=data["reason"],
+                expected_version=data["version"],
+                actor=self.actor,
+                cause="admin",
+            )
+
+
+class ReasonForm(forms.Form):
+    """Asks why."""
+
+    reason = forms.CharField(
+        required=False,
+        max_length=names.MAX_REASON,
+        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
+    )
+
+
+def _help(form: CommandForm, text: str) -> None:
+    if "config" in form.fields:
+        form.fields["config"].help_text = text
+
+
+def _checked(rule: Callable[..., T], *args: Any) -> T:
+    try:
+        return rule(*args)
+    except Rejected as exc:
+        raise ValidationError(str(exc)) from exc
