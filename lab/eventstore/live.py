@@ -111,6 +111,10 @@ class LogHub:
         await self.read(connection.close)
         self._thread.shutdown()
 
+    def abandon(self) -> None:
+        """Let go of the thread of a hub whose event loop is gone."""
+        self._thread.shutdown(wait=False)
+
     async def read(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a function that uses the database, in the hub's thread."""
 
@@ -210,12 +214,18 @@ async def hub() -> LogHub:
     """Return the running hub of this process (to be exact: of this event loop)."""
     loop = asyncio.get_running_loop()
     for old in [one for one in _hubs if one.is_closed()]:
-        del _hubs[old]
+        _hubs.pop(old).abandon()
     found = _hubs.get(loop)
     if found is None:
         found = _hubs[loop] = LogHub(doorbell())
     await found.start()
     return found
+
+
+async def stop_hub() -> None:
+    """Stop the hub of this event loop, if there is one."""
+    if found := _hubs.pop(asyncio.get_running_loop(), None):
+        await found.stop()
 
 
 @contextlib.asynccontextmanager
