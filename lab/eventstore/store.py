@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import msgspec
 from django.db import IntegrityError, connection, transaction
@@ -13,11 +12,23 @@ from django.utils import timezone
 from lab.eventstore import followups, live, projecting
 from lab.eventstore.models import EventRow
 from lab.kernel.errors import Conflict
-from lab.kernel.events import Codec, Meta, Recorded, canonical_json, chain_digest, codec
+from lab.kernel.events import Codec, Meta, Recorded, codec
 from lab.kernel.ports import Append, FollowUp
+from lab.kernel.sealing import Entry, seal
 
 # Any constant will do, it only has to be ours: "labbook" in ASCII.
 ADVISORY_LOCK = 0x6C6162626F6F6B
+
+
+def lock_log() -> None:
+    """Let nobody else append until this transaction ends.
+
+    It makes appends happen one after the other, so that positions are committed in their order. SQLite needs
+    nothing: an IMMEDIATE transaction holds the only write lock.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
 
 
 class DjangoEventStore:
@@ -29,18 +40,28 @@ class DjangoEventStore:
     def append(self, *batches: Append, meta: Meta, follow_ups: Sequence[FollowUp] = ()) -> list[Recorded]:
         try:
             with transaction.atomic():
-                self._lock()
-                new = self._insert(batches, meta, timezone.now())
+                lock_log()
+                entries = seal(
+                    batches,
+                    last=self._end,
+                    head=self.head(),
+                    meta=meta,
+                    now=timezone.now(),
+                    codec=self._codec,
+                )
+                EventRow.objects.bulk_create([_row(entry) for entry in entries])
+                new = [entry.recorded for entry in entries]
                 projecting.project(new)
                 followups.queue(follow_ups)
                 live.ring_on_commit()
         except IntegrityError as exc:
-            # The lock makes this impossible between appends; a foreign writer is still only a conflict.
-            first = batches[0]
-            actual = EventRow.objects.filter(stream=first.stream).aggregate(v=Max("version"))["v"] or 0
-            if actual == first.expected:
-                raise
-            raise Conflict(first.stream, first.expected, actual) from exc
+            # Between appends the lock makes this impossible. A writer past the lock is still only a
+            # conflict; anything else (a projection that broke a rule of its tables) is a bug.
+            for batch in batches:
+                version, _ = self._end(batch.stream)
+                if version != batch.expected:
+                    raise Conflict(batch.stream, batch.expected, version) from exc
+            raise
         return new
 
     def read(self, stream: str, *, after: int = 0, limit: int | None = None) -> list[Recorded]:
@@ -56,66 +77,7 @@ class DjangoEventStore:
     def head(self) -> int:
         return EventRow.objects.aggregate(p=Max("position"))["p"] or 0
 
-    def _lock(self) -> None:
-        """Make appends happen one after the other, so that positions are committed in their order.
-
-        SQLite needs nothing: an IMMEDIATE transaction holds the only write lock.
-        """
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
-
-    def _insert(self, batches: Sequence[Append], meta: Meta, now: datetime) -> list[Recorded]:
-        position = self.head()
-        recorded: list[Recorded] = []
-        rows: list[EventRow] = []
-        meta_json = meta.json()
-        last: dict[str, tuple[int, str]] = {}
-        for batch in batches:
-            version, digest = last.get(batch.stream) or self._last(batch.stream)
-            if version != batch.expected:
-                raise Conflict(batch.stream, batch.expected, version)
-            for event in batch.events:
-                type_, schema, data = self._codec.encode(event)
-                body = canonical_json(data)
-                position, version = position + 1, version + 1
-                digest = chain_digest(
-                    digest,
-                    stream=batch.stream,
-                    version=version,
-                    type_=type_,
-                    schema=schema,
-                    data=body + b"\n" + meta_json,
-                )
-                rows.append(
-                    EventRow(
-                        position=position,
-                        stream=batch.stream,
-                        version=version,
-                        type=type_,
-                        schema=schema,
-                        data=body.decode(),
-                        meta=meta_json.decode(),
-                        recorded_at=now,
-                        digest=digest,
-                    )
-                )
-                recorded.append(
-                    Recorded(
-                        position=position,
-                        stream=batch.stream,
-                        version=version,
-                        event=event,
-                        meta=meta,
-                        recorded_at=now,
-                        digest=digest,
-                    )
-                )
-            last[batch.stream] = version, digest
-        EventRow.objects.bulk_create(rows)
-        return recorded
-
-    def _last(self, stream: str) -> tuple[int, str]:
+    def _end(self, stream: str) -> tuple[int, str]:
         row = (
             EventRow.objects.filter(stream=stream)
             .order_by("-version")
@@ -134,6 +96,21 @@ class DjangoEventStore:
             recorded_at=row.recorded_at,
             digest=row.digest,
         )
+
+
+def _row(entry: Entry) -> EventRow:
+    recorded = entry.recorded
+    return EventRow(
+        position=recorded.position,
+        stream=recorded.stream,
+        version=recorded.version,
+        type=entry.type,
+        schema=entry.schema,
+        data=entry.data,
+        meta=entry.meta,
+        recorded_at=recorded.recorded_at,
+        digest=recorded.digest,
+    )
 
 
 store = DjangoEventStore()

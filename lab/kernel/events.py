@@ -7,9 +7,10 @@ Python class, so that code can be renamed without touching history. Old shapes a
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -130,16 +131,52 @@ codec = Codec()
 """The registry of all events of the product."""
 
 
-def chain_digest(previous: str, *, stream: str, version: int, type_: str, schema: int, data: bytes) -> str:
+def chain_digest(
+    previous: str,
+    *,
+    position: int,
+    stream: str,
+    version: int,
+    type_: str,
+    schema: int,
+    recorded_at: datetime,
+    data: bytes,
+    meta: bytes,
+) -> str:
     """Return the hex SHA-256 that chains an event to the one before it in its stream.
 
-    `data` is the event's canonical JSON, a newline and its meta's; `previous` is the digest of the stream's
-    last event, empty for the first.
+    `previous` is the digest of the stream's last event, empty for the first. `data` and `meta` are canonical
+    JSON; like every other part they hold no newline, so no two different events are hashed as the same bytes.
     """
-    head = f"{previous}\n{stream}\n{version}\n{type_}\n{schema}\n".encode()
-    return hashlib.sha256(head + data).hexdigest()
+    at = recorded_at.astimezone(UTC).isoformat(timespec="microseconds")
+    head = f"{previous}\n{position}\n{stream}\n{version}\n{type_}\n{schema}\n{at}\n".encode()
+    return hashlib.sha256(head + data + b"\n" + meta).hexdigest()
 
 
 def canonical_json(value: object) -> bytes:
-    """Return JSON with sorted keys and no spaces: equal values give equal bytes."""
-    return msgspec.json.encode(value, order="sorted")
+    """Return JSON with sorted keys and no spaces: equal values give equal bytes.
+
+    Characters that a database cannot store, NUL and lone surrogates (consoles and file names yield them),
+    become U+FFFD: losing one of them is better than losing the fact.
+    """
+    try:
+        found = msgspec.json.encode(value, order="sorted")
+    except UnicodeEncodeError:
+        found = None
+    if found is None or b"\\u0000" in found:
+        found = msgspec.json.encode(_storable(msgspec.to_builtins(value)), order="sorted")
+    return found
+
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case str():
+            return _UNSTORABLE.sub("\ufffd", value)
+        case dict():
+            return {_storable(key): _storable(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_storable(one) for one in value]
+    return value

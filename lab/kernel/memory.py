@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from lab.kernel.errors import Conflict
-from lab.kernel.events import Codec, Meta, Recorded, canonical_json, chain_digest, codec
+from lab.kernel.events import Codec, Meta, Recorded, codec
 from lab.kernel.ports import Append, FollowUp
+from lab.kernel.sealing import seal
 
 
 class MemoryEventStore:
@@ -23,40 +24,30 @@ class MemoryEventStore:
         self._codec, self._now, self._project = events, now, project
         self._log: list[Recorded] = []
         self._last: dict[str, Recorded] = {}
+        self._lock = threading.RLock()
         self.queued: list[FollowUp] = []
 
     def append(self, *batches: Append, meta: Meta, follow_ups: Sequence[FollowUp] = ()) -> list[Recorded]:
-        new: list[Recorded] = []
-        last = dict(self._last)
-        for batch in batches:
-            before = last.get(batch.stream)
-            version, digest = (before.version, before.digest) if before else (0, "")
-            if version != batch.expected:
-                raise Conflict(batch.stream, batch.expected, version)
-            for event in batch.events:
-                type_, schema, data = self._codec.encode(event)
-                version += 1
-                body = canonical_json(data) + b"\n" + meta.json()
-                digest = chain_digest(
-                    digest, stream=batch.stream, version=version, type_=type_, schema=schema, data=body
-                )
-                recorded = Recorded(
-                    position=len(self._log) + len(new) + 1,
-                    stream=batch.stream,
-                    version=version,
-                    event=self._codec.decode(type_, schema, data),
-                    meta=meta,
-                    recorded_at=self._now(),
-                    digest=digest,
-                )
-                last[batch.stream] = recorded
-                new.append(recorded)
-        for recorded in new:
-            self._project(recorded)
-        self._log += new
-        self._last = last
-        self.queued += follow_ups
-        return new
+        with self._lock:
+            entries = seal(
+                batches,
+                last=self._end,
+                head=len(self._log),
+                meta=meta,
+                now=self._now(),
+                codec=self._codec,
+            )
+            new = [entry.recorded for entry in entries]
+            for recorded in new:
+                self._project(recorded)
+            self._log += new
+            self._last |= {recorded.stream: recorded for recorded in new}
+            self.queued += follow_ups
+            return new
+
+    def _end(self, stream: str) -> tuple[int, str]:
+        last = self._last.get(stream)
+        return (last.version, last.digest) if last else (0, "")
 
     def read(self, stream: str, *, after: int = 0, limit: int | None = None) -> list[Recorded]:
         found = [r for r in self._log if r.stream == stream and r.version > after]
