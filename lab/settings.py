@@ -143,7 +143,8 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# Files are served from where they lie, nothing need be collected; set it to have another server serve them.
+STATIC_ROOT = env_str("LABBOOK_STATIC_ROOT") or None
 WHITENOISE_USE_FINDERS = True
 
 REST_FRAMEWORK = {
