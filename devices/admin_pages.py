@@ -120,7 +120,7 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
             return HttpResponseRedirect(here)
         if not _may(request, step):
             raise PermissionDenied
-        form = ReasonForm(request.POST or None)
+        form = ReasonForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
             try:
                 step.run(obj.pk, form.cleaned_data["reason"], actor=request.user, cause="admin")
