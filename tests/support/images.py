@@ -1,7 +1,8 @@
-"""Guest images for tests."""
+"""Guest images for tests: those of `make images`, kept from run to run."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +11,18 @@ from django.conf import settings
 
 from lab.demo.images import GuestImages, build
 
+IMAGES = Path(os.environ.get("LABBOOK_TEST_IMAGES") or Path(settings.BASE_DIR) / "var" / "images").resolve()
+"""Not in the run's own data folder, which is thrown away."""
+
 
 @pytest.fixture(scope="session")
 def guest_images() -> Callable[[str], GuestImages]:
     """Return a function from architecture (``amd64``, ``arm64``, ``armhf``) to its images.
 
-    They are built where missing, next to those of the demo; workers that run side by side build them once.
+    They are built where missing; workers that run side by side build them once. Definitions may name them:
+    the folder is one of the run's FILE_ROOTS.
     """
-    folder = Path(settings.VAR_DIR) / "images"
-    return lambda name: build(name, folder)
+    roots = settings.LABBOOK["FILE_ROOTS"]
+    if str(IMAGES) not in roots:
+        roots.append(str(IMAGES))
+    return lambda name: build(name, IMAGES)
