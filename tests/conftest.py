@@ -11,6 +11,8 @@ tests, threads and other processes (by ``database.url``) see what it writes. `sq
 
 **Servers.** `postgres_server` and `redis_server` are started once per run and worker, when first asked for.
 
+**Real parts of a lab.** `guest_images` builds guest images once; `sshd` is a host to log in to.
+
 Everything a test leaves in the data folder is thrown away: tests.settings makes LABBOOK_VAR a temporary one.
 """
 
@@ -29,6 +31,8 @@ from pytest_django import DjangoDbBlocker
 from tests.support.databases import Database, PostgresDatabases, SqliteDatabases, configuration
 from tests.support.postgres import Postgres
 from tests.support.redis import Redis
+
+pytest_plugins = ["tests.support.images", "tests.support.sshd"]
 
 _run_server = pytest.StashKey[Postgres]()
 

@@ -1,7 +1,7 @@
 """A throw-away ssh host: an sshd of one's own on a loopback port.
 
-It has its own host key, configuration and list of authorised keys in one folder, offers sftp, and needs no root:
-whoever starts it is the one user who can log in.
+It has its own host key, configuration and list of authorised keys in one folder, offers sftp, and needs no
+root: whoever starts it is the one user who can log in.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ class Sshd:
         """
         program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:" + os.environ.get("PATH", ""))
         if program is None:
-            raise InfrastructureError("there is no sshd on this machine; `make setup` installs openssh-server")
+            raise InfrastructureError(
+                "there is no sshd on this machine; `make setup` installs openssh-server"
+            )
         self._end_earlier()
         self._make_keys()
         deadline = Deadline.after(timeout, "the start of the demo's sshd")
