@@ -114,7 +114,7 @@ def _escaped(char: str) -> str:
     return f"\\u{ord(char):04x}"
 
 
-def described(node: Node) -> str:
+def described(node: Scalar | Sequence | Mapping) -> str:
     """Return what a value is, in words: ``the string "2"``, ``a list``."""
     match node:
         case Sequence():
@@ -127,10 +127,8 @@ def described(node: Node) -> str:
             return "null"
         case Scalar(value=bool()):
             return f"the boolean {node.raw.lower()}"
-        case Scalar():
+        case _:
             return f"the number {node.raw[:_SHOWN]}"
-        case Broken():
-            return "something unreadable"
 
 
 def plain(node: Node) -> Any:
@@ -140,7 +138,5 @@ def plain(node: Node) -> Any:
             return [plain(item) for item in node.items]
         case Mapping():
             return {entry.key: plain(entry.value) for entry in reversed(node.entries)}
-        case Scalar():
-            return node.value
-        case Broken():
-            return None
+        case _:
+            return node.value if isinstance(node, Scalar) else None

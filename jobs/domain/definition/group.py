@@ -34,7 +34,7 @@ class Group:
     given: list[GivenVm] = field(default_factory=list)
     auto_start_vms: bool = True
     complete: bool = True
-    """Whether every role could be read."""
+    """Whether everything could be read that rules about roles look at."""
     board_type: BoardTypeView | None = None
 
     @property
@@ -43,7 +43,7 @@ class Group:
 
     @property
     def roles(self) -> list[str]:
-        return [role for role in (self.host.role, *(vm.role for vm in self.vms)) if role]
+        return list(dict.fromkeys((self.host.role, *(vm.role for vm in self.vms))))
 
 
 def read(value: Value) -> Group | None:

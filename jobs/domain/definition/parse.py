@@ -95,7 +95,7 @@ def _oddities(node: Node, path: Path) -> Iterator[tuple[Path, int, str, str]]:
         case Sequence():
             for index, item in enumerate(node.items):
                 yield from _oddities(item, path / index)
-        case Mapping():
+        case _:
             yield from _mapping_oddities(node, path)
 
 

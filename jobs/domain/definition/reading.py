@@ -6,6 +6,7 @@ Every method returns a usable value, or None after it has reported why there is 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -26,6 +27,9 @@ from jobs.domain.definition.model import Problem
 
 T = TypeVar("T")
 D = TypeVar("D")
+_CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CONTROL_OR_BREAK = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Also what turns the direction of writing: names are shown beside others' words."""
 _LONGEST_NAME = 64
 """No name of ours is longer, so nothing is compared with a longer one."""
 
@@ -119,10 +123,9 @@ class Value:
         if len(node.value) > longest:
             self.problem(f"is {len(node.value)} characters long", f"at most {longest}")
             return None
-        odd = next((c for c in node.value if not c.isprintable() and not (lines and c in "\n\t\r")), "")
-        if odd:
+        if odd := (_CONTROL if lines else _CONTROL_OR_BREAK).search(node.value):
             self.problem(
-                f"holds the character U+{ord(odd):04X}",
+                f"holds the character U+{ord(odd[0]):04X}",
                 "" if lines else "only printable characters, on one line",
             )
             return None

@@ -70,7 +70,7 @@ def _check_size(group: Group, lab: LabView) -> None:
 
 def _check_names(group: Group) -> None:
     """No two nodes may have one name; names are compared as the host names they become."""
-    taken: dict[str, str] = {}
+    roles, taken = set[str](), dict[str, str]()
     places = [(group.host.role, 1, group.host_fields)] + [
         (g.vm.role, g.vm.count, g.fields) for g in group.given
     ]
@@ -80,7 +80,7 @@ def _check_names(group: Group) -> None:
             continue
         names = [name.lower() for name in node_names(role, min(count, 1000))]
         clash = next((name for name in names if name in taken), "")
-        if clash and taken[clash] == role:
+        if role in roles:
             value.problem(
                 f"the role {role} is used twice", "every role needs a name of its own; count makes copies"
             )
@@ -88,6 +88,7 @@ def _check_names(group: Group) -> None:
             value.problem(
                 f"the roles {taken[clash]} and {role} both make a node named {clash}", "rename one of them"
             )
+        roles.add(role)
         taken |= dict.fromkeys(names, role)
 
 

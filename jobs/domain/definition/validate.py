@@ -10,9 +10,12 @@ from jobs.domain.definition.document import ROOT, Scalar, Sequence, plain, shown
 from jobs.domain.definition.lab_view import LabView
 from jobs.domain.definition.limits import MAX_TEXT
 from jobs.domain.definition.model import Definition, Invalid
+from jobs.domain.definition.nodes import plan_nodes
 from jobs.domain.definition.parse import Document, parse
 from jobs.domain.definition.reading import Fields, Problems, Value, did_you_mean, one_of
 from jobs.domain.definition.rules import GivenAction
+
+__all__ = ["plan_nodes", "read_accepted", "validate"]
 
 PRIORITIES = {"low": 0, "medium": 50, "high": 100}
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -71,9 +74,11 @@ class _Reading:
             "timeout", lambda v: v.integer(1, lab.max_timeout, unit="seconds"), 0, "in seconds"
         )
         read = fields.need("vm_group", group.read, None, "the host and its VMs")
-        actions = fields.need("actions", self._actions, list[GivenAction](), "what is to be done")
+        given = fields.need("actions", self._actions, None, "what is to be done")
+        actions = given or []
         tags = fields.read("tags", lambda v: v.strings("board tags", Value.string, unique=True), ())
         if read is not None:
+            read.complete = read.complete and given is not None
             rules.check(read, actions, timeout, lab)
             if self.against_inventory:
                 group.check_inventory(read, fields.get("tags"), tags, lab)
@@ -85,7 +90,7 @@ class _Reading:
             timeout=timeout,
             host=read.host if read else group.NO_HOST,
             vms=read.vms if read else (),
-            actions=tuple(given.action for given in actions if given.action),
+            actions=tuple(one.action for one in actions if one.action),
             auto_start_vms=read.auto_start_vms if read else True,
             logging_level=fields.read("logging_level", lambda v: v.choice(LEVELS, "a logging level"), "INFO"),
             priority=fields.read("priority", _priority, PRIORITIES["medium"]),
@@ -103,7 +108,9 @@ class _Reading:
             text = value.choice(("public", "private"), "public, private or a list of groups")
             return (text,) if text else None
         names = value.strings("group names", Value.string, empty=False, unique=True)
-        for item, name in zip(value.items() or (), names or (), strict=False):
+        if names is None:
+            return None
+        for item, name in zip(value.items() or (), names, strict=False):
             if name in ("public", "private"):
                 item.problem(f"{name} is not a group", f"write visibility: {name}, without a list")
             elif self.against_inventory and name not in self.lab.groups:
