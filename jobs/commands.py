@@ -26,8 +26,8 @@ from jobs.domain.definition.nodes import plan_nodes
 from jobs.domain.definition.validate import validate
 from jobs.domain.events import JobSubmitted
 from jobs.domain.job import Job, Stale
+from jobs.loading import board_returned, load_job
 from jobs.models import Job as JobRow
-from jobs.recorder import board_returned, load_job
 from lab.actors import LAB
 from lab.eventstore.store import store
 from lab.kernel.errors import Conflict, NotPermitted, Rejected

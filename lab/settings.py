@@ -170,6 +170,7 @@ Q_CLUSTER: dict[str, Any] = {
     "name": "labbook",
     "cluster_name": SITE_NAME,
     "orm": "default",
+    "broker_class": "lab.task_broker.Broker",
     "workers": WORKERS,
     "queue_limit": 1,
     "bulk": 1,
@@ -195,6 +196,8 @@ LABBOOK: dict[str, Any] = {
     "MAX_CONSOLE_BYTES": env_int("LABBOOK_MAX_CONSOLE_BYTES", 2 * 1024**3),
     "ANONYMOUS_READ": env_bool("LABBOOK_ANONYMOUS_READ", default=True),
     "DEFAULT_VISIBILITY": env_str("LABBOOK_DEFAULT_VISIBILITY", "public"),
+    # What runs a job; tests of the supervision put something simpler in its place.
+    "EXECUTION": env_str("LABBOOK_EXECUTION", "jobs.execution.run.run_job"),
     # How writers wake web processes: unix, postgres, redis, none; empty: as database and REDIS_URL suggest.
     "DOORBELL": env_str("LABBOOK_DOORBELL"),
 }

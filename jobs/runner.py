@@ -1,0 +1,235 @@
+"""One job, from its start to its end: wires `jobs.execution` to the log. Runs in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.utils.module_loading import import_string
+
+from devices import queries as inventory
+from jobs import leases, queries
+from jobs.domain.definition.model import Invalid
+from jobs.domain.definition.validate import read_accepted
+from jobs.domain.events import Failure, NoteTaken
+from jobs.domain.job import Job, Stale
+from jobs.execution.ports import (
+    Assignment,
+    Cancellation,
+    Consoles,
+    Ending,
+    Files,
+    Reporter,
+    Superseded,
+    Workplace,
+)
+from jobs.files import Files as Attachments
+from jobs.log_writer import LogWriter
+from jobs.models import Job as JobRow
+from jobs.recorder import Recorder
+from lab.kernel.deadline import Deadline
+from lab.kernel.errors import JobError, Rejected
+
+LOOK_EVERY = 0.3
+"""Seconds between looks for a request to cancel."""
+SHUT_DOWN = "the worker was shut down while the job ran"
+
+log = logging.getLogger(__name__)
+
+
+class Execute(Protocol):
+    """Does the work: `jobs.execution.run.run_job`."""
+
+    def __call__(
+        self,
+        assignment: Assignment,
+        *,
+        report: Reporter,
+        consoles: Consoles,
+        files: Files,
+        cancel: Cancellation,
+        deadline: Deadline,
+        workplace: Workplace,
+    ) -> Ending: ...
+
+
+class Stop:
+    """Asks a run to end orderly because its worker must. Safe to set from a signal handler."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def set(self) -> None:
+        self.requested = True
+
+
+def execution() -> Execute:
+    """Return what does the work, as the settings name it."""
+    execute: Execute = import_string(settings.LABBOOK["EXECUTION"])
+    return execute
+
+
+def run(number: int, fence: int, stop: Stop) -> None:
+    """Run a job that this worker has started with `fence`, and record its end.
+
+    Returns quietly when somebody else took over. What goes wrong is part of the job's record.
+    """
+    recorder = Recorder(number, fence)
+    try:
+        ending = _run(recorder, stop)
+        _finish(recorder, ending, stop)
+    except (Stale, Superseded) as exc:
+        log.warning("%s", exc)
+
+
+def _run(recorder: Recorder, stop: Stop) -> Ending:
+    try:
+        assignment = assignment_of(recorder.job)
+    except Invalid as exc:
+        return _failed("job", f"the definition is no longer accepted: {exc}")
+    except Rejected as exc:
+        return _failed("infrastructure", f"the inventory has changed: {exc}")
+    writer = LogWriter(recorder, max_console=settings.LABBOOK["MAX_CONSOLE_BYTES"])
+    cancel = Cancellation()
+    try:
+        with _watched(recorder, writer, cancel, stop), _workplace(recorder.number) as workplace:
+            ending = _executed(assignment, writer, cancel, workplace, recorder)
+    finally:
+        writer.close()
+    return ending
+
+
+def _executed(
+    assignment: Assignment,
+    writer: LogWriter,
+    cancel: Cancellation,
+    workplace: Workplace,
+    recorder: Recorder,
+) -> Ending:
+    job = recorder.job
+    timeout = JobRow.objects.values_list("timeout", flat=True).get(pk=job.number)
+    connection.close()  # not needed while the job runs: the log has its own thread
+    try:
+        return execution()(
+            assignment,
+            report=writer,
+            consoles=writer,
+            files=Attachments(),
+            cancel=cancel,
+            deadline=Deadline.after(timeout, f"job {job.number} (its timeout is {timeout} s)"),
+            workplace=workplace,
+        )
+    except Superseded:
+        raise
+    except JobError as exc:  # it should have become an ending; the class and the words are right anyway
+        log.exception("job %d: an error escaped from the execution", job.number)
+        failure = Failure(kind="bug", message=str(exc), node=exc.node, action=exc.action)
+    except Exception as exc:  # a bug of ours ends the job as such
+        log.exception("job %d: a bug in Labbook", job.number)
+        failure = Failure(kind="bug", message=f"Labbook itself failed: {type(exc).__name__}: {exc}")
+    note = f"{failure.message} (the traceback is in the log of worker {job.worker})"
+    writer.report(NoteTaken(node=None, level="error", text=note, at=time.time()))
+    return Ending(
+        outcome="incomplete", failure=failure, clean=False, dirt="Labbook failed before it had cleaned up"
+    )
+
+
+def _finish(recorder: Recorder, ending: Ending, stop: Stop) -> None:
+    recorder.refresh()
+    outcome, failure = ending.outcome, ending.failure
+    if outcome == "canceled" and recorder.job.cancel_reason is None:
+        # Nobody asked for it but the worker itself.
+        reason = SHUT_DOWN if stop.requested else "the run was ended without a request"
+        outcome = "incomplete"
+        failure = Failure(kind="infrastructure" if stop.requested else "bug", message=reason)
+    if outcome == "incomplete" and failure is None:
+        failure = Failure(kind="bug", message="the run ended without saying why")
+    dirt = "" if ending.clean else ending.dirt or "the host was not proven clean"
+    recorder.finish(outcome=outcome, failure=failure, dirt=dirt)
+
+
+def assignment_of(job: Job) -> Assignment:
+    """Put together what a runner must know. Raises `Invalid` or `Rejected` where that is impossible now."""
+    vm_types = {node.device_type for node in job.nodes if node.index > 0}
+    return Assignment(
+        job=job.number,
+        definition=read_accepted(queries.definition_text(job.number)),
+        nodes=job.nodes,
+        board_name=job.board,
+        board=inventory.effective_config(job.board),
+        vm_types={name: inventory.vm_type_config(name) for name in sorted(vm_types)},
+    )
+
+
+def _failed(kind: str, message: str) -> Ending:
+    return Ending(outcome="incomplete", failure=Failure(kind=kind, message=message))  # type: ignore[arg-type]
+
+
+@contextmanager
+def _workplace(number: int) -> Iterator[Workplace]:
+    var = Path(settings.VAR_DIR)
+    cache, scratch = var / "cache", var / "scratch"
+    for folder in (cache, scratch):
+        folder.mkdir(parents=True, exist_ok=True)
+    own = Path(tempfile.mkdtemp(prefix=f"job-{number}-", dir=scratch))
+    try:
+        roots = tuple(Path(root) for root in settings.LABBOOK["FILE_ROOTS"])
+        yield Workplace(cache=cache, scratch=own, file_roots=roots)
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+@contextmanager
+def _watched(recorder: Recorder, writer: LogWriter, cancel: Cancellation, stop: Stop) -> Iterator[None]:
+    """Look for requests to cancel or stop, and renew the lease, beside what happens inside."""
+    done = threading.Event()
+    number, fence = recorder.number, recorder.fence
+    thread = threading.Thread(
+        target=_watch, args=(number, fence, writer, cancel, stop, done.wait), name="watch", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _watch(
+    number: int,
+    fence: int,
+    writer: LogWriter,
+    cancel: Cancellation,
+    stop: Stop,
+    done: Callable[[float], bool],
+) -> None:
+    renewed = time.monotonic()
+    try:
+        while not done(LOOK_EVERY):
+            if stop.requested:
+                cancel.cancel(SHUT_DOWN)
+            try:
+                row = JobRow.objects.only("state", "fence", "cancel").get(pk=number)
+                if row.state not in ("running", "canceling") or row.fence != fence:
+                    writer.supersede()
+                    cancel.cancel("the job has ended without this worker")
+                elif row.cancel:
+                    cancel.cancel(row.cancel["reason"] or f"canceled by {row.cancel['by']}")
+                if time.monotonic() > renewed + leases.RENEW_EVERY and leases.renew(number, fence):
+                    renewed = time.monotonic()
+            except DatabaseError as exc:
+                # The lease outlives several of these; the writer decides when it is too much.
+                log.warning("job %d: cannot look for requests: %s", number, exc)
+                connection.close()
+    finally:
+        connection.close()

@@ -1,0 +1,106 @@
+"""Background tasks: one more way to call commands. They are delivered at least once, now and then twice."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.utils import timezone
+from django_q.conf import Conf
+from django_q.models import OrmQ
+from django_q.signals import post_execute_in_worker, pre_execute
+
+from jobs import commands, runner
+from jobs.domain.job import Stale
+from jobs.models import Job
+from jobs.worker_process import TICK, Ended, WorkerProcess
+from lab import cluster_ties
+
+EXTRA_TIME = 300.0
+"""Seconds that a run may take beyond its timeout, to clean up, before its process is stopped from outside."""
+LOOK_EVERY = 2.0
+"""Seconds between looks whether the job was given up meanwhile."""
+
+log = logging.getLogger(__name__)
+_delivery: int | None = None
+"""Queue row of the task that this worker executes."""
+
+
+def schedule() -> int:
+    """Give free boards to waiting jobs; returns how many."""
+    return len(commands.schedule())
+
+
+def run_job(number: int) -> str:
+    """Run an assigned job in a process of its own, and see to it that it ends; returns how, in words."""
+    if cluster_ties.stopping():
+        # The reconciler puts it back into the queue, for workers that have a future.
+        return f"job {number} is left to another worker: this one is shutting down"
+    worker = f"{socket.gethostname()}/{os.getpid()}"
+    try:
+        fence = commands.start_job(number, worker)
+    except Stale as exc:
+        return str(exc)
+    timeout = Job.objects.values_list("timeout", flat=True).get(pk=number)
+    ended = _supervised(number, fence, timeout + EXTRA_TIME)
+    # Nothing happens here where it has recorded its own end.
+    if commands.lose_job(number, fence, f"the process that ran the job is gone ({ended})"):
+        log.error("job %d is lost: %s", number, ended)
+    return f"job {number}: {ended}"
+
+
+def _supervised(number: int, fence: int, limit: float) -> Ended:
+    end = time.monotonic() + limit
+    process = WorkerProcess(lambda stop: runner.run(number, fence, stop))
+    ties = cluster_ties.descriptors()
+    beat = look = time.monotonic()
+    try:
+        while (ended := process.wait(TICK, *ties)) is None:
+            now = time.monotonic()
+            if cluster_ties.stopping() or now > end:
+                ties = []
+                process.stop()
+            with contextlib.suppress(DatabaseError):
+                if now > beat:
+                    _extend_lock()
+                    beat = now + Conf.RETRY / 4
+                if now > look:
+                    if _given_up(number, fence):
+                        process.stop()
+                    look = now + LOOK_EVERY
+        return ended
+    finally:
+        process.close()
+
+
+def _given_up(number: int, fence: int) -> bool:
+    return not Job.objects.filter(pk=number, fence=fence, state__in=["running", "canceling"]).exists()
+
+
+def _extend_lock() -> None:
+    """Tell the queue that the task is being worked on, or it would be delivered again."""
+    if _delivery is not None and settings.Q_CLUSTER.get("orm"):
+        OrmQ.objects.filter(pk=_delivery).update(lock=timezone.now() + timedelta(seconds=Conf.RETRY))
+
+
+def _begin(sender: object, task: dict[str, Any], **_: object) -> None:
+    global _delivery
+    _delivery = task.get("ack_id")
+    cluster_ties.pulse("begin", _delivery)
+
+
+def _end(sender: object, task: dict[str, Any], **_: object) -> None:
+    global _delivery
+    cluster_ties.pulse("end", _delivery)
+    _delivery = None
+
+
+pre_execute.connect(_begin, dispatch_uid="jobs.tasks")
+post_execute_in_worker.connect(_end, dispatch_uid="jobs.tasks")
