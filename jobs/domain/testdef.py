@@ -1,0 +1,414 @@
+"""Test definitions: ``Lava-Test Test Definition 1.0``, read from YAML and turned into scripts.
+
+Values are taken as they are written: ``false`` stays ``false`` and ``1.10`` stays ``1.10``, because a shell
+will read them. All problems of a definition are reported at once, each with its line.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import yaml
+
+from jobs.domain.definition.model import TestSource
+from jobs.domain.patterns import PatternFault, ResultPattern
+from lab.kernel.errors import DefinitionFault
+
+FORMATS = ("lava-test test definition 1.0", "lava-test-shell test definition 1.0")
+MAX_TEXT = 1024 * 1024
+MAX_NAME = 120
+SKIPPABLE = frozenset({"all", "keys", "sources", "repos", "deps", "steps"})
+"""What ``skip_install`` may name, several joined by commas."""
+
+_BAD_IN_NAME = re.compile(r"""[\s$&()"'<>/\\|;`\x00-\x1f]""")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.A)
+_NULL = "tag:yaml.org,2002:null"
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitRepo:
+    """A repository that the lab fetches into the test's folder."""
+
+    url: str
+    branch: str = ""
+    destination: str = ""
+    """Folder below the test's; empty: the repository's own name."""
+
+    @property
+    def folder(self) -> str:
+        name = self.url.rstrip("/").rpartition("/")[2]
+        return self.destination or name.removesuffix(".git")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Install:
+    """What must be there before the test runs."""
+
+    keys: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    deps: tuple[str, ...] = ()
+    deps_by_distro: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    git_repos: tuple[GitRepo, ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestDefinition:
+    """One test definition, valid."""
+
+    __test__ = False
+    name: str
+    steps: tuple[str, ...]
+    version: str = ""
+    description: str = ""
+    metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The lists of the metadata: ``os``, ``devices``, ``environment``, ``scope``, ``maintainer``."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    install: Install = Install()
+    pattern: ResultPattern = field(default_factory=ResultPattern.default)
+    depends: tuple[TestSource, ...] = ()
+    """Definitions to run before this one (``test-case-deps``)."""
+    warnings: tuple[str, ...] = ()
+    text: str = ""
+    """The definition as it was written."""
+
+    def with_parameters(self, parameters: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the variables of its scripts: its own `params`, overridden and added to by the job's.
+
+        Raises `DefinitionFault` for a name that no shell takes.
+        """
+        for name in parameters:
+            if not _VARIABLE.fullmatch(name):
+                raise DefinitionFault(
+                    f"the parameter {name!r} of test definition {self.name!r} is no shell variable name:"
+                    " letters, digits and '_', no digit first"
+                )
+        return {**self.params, **parameters}
+
+
+def parse(text: str) -> TestDefinition:
+    """Read a test definition.
+
+    Raises `DefinitionFault`, whose message names every problem with its line.
+    """
+    return _Reader().read(text)
+
+
+def from_commands(
+    name: str,
+    commands: Iterable[str],
+    *,
+    pattern: str = "",
+    fixups: Mapping[str, str] | None = None,
+    iterations: int = 1,
+) -> TestDefinition:
+    """Return the definition that runs `commands` (for ``lava_command_run``), `iterations` times.
+
+    Raises `DefinitionFault` for a pattern that is none.
+    """
+    try:
+        parser = ResultPattern(pattern, fixups or {}) if pattern else ResultPattern.default()
+    except PatternFault as fault:
+        raise DefinitionFault(f"parser of {name}: {fault}") from fault
+    steps = [step for _ in range(iterations) for step in commands]
+    return TestDefinition(name=name, steps=tuple(steps), pattern=parser)
+
+
+def run_script(definition: TestDefinition, variables: Mapping[str, str]) -> str:
+    """Return run.sh: the variables, then the steps, the first failing one ends it."""
+    return "\n".join([*_head(definition, "run", variables), *definition.steps, ""])
+
+
+def install_script(definition: TestDefinition, variables: Mapping[str, str], skip: str = "") -> str:
+    """Return install.sh, or an empty text if nothing is to be installed.
+
+    Raises `DefinitionFault` if `skip` (``skip_install``) names something else than `SKIPPABLE`.
+    """
+    skipped = {word for word in re.split(r"[\s,]+", skip.strip()) if word}
+    if unknown := skipped - SKIPPABLE:
+        raise DefinitionFault(
+            f"skip_install names {', '.join(sorted(unknown))!r}; allowed are {', '.join(sorted(SKIPPABLE))}"
+        )
+    install, lines = definition.install, []
+
+    def wanted(what: str) -> bool:
+        return not skipped & {"all", what}
+
+    if install.keys and wanted("keys"):
+        lines.append(f"lava-add-keys {shlex.join(install.keys)}")
+    if install.sources and wanted("sources"):
+        lines.append(f"lava-add-sources {shlex.join(install.sources)}")
+    if wanted("deps"):
+        lines += _dependencies(install)
+    if wanted("steps"):
+        lines += install.steps
+    return "\n".join([*_head(definition, "install", variables), *lines, ""]) if lines else ""
+
+
+def unique_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """Return suite names for definitions: their own, with ``-2``, ``-3`` … where one is used already.
+
+    >>> unique_names(["net", "net", "disk"], taken=["disk"])
+    ['net', 'net-2', 'disk-2']
+    """
+    used, result = set(taken), []
+    for name in names:
+        candidate, number = name, 1
+        while candidate in used:
+            number += 1
+            candidate = f"{name}-{number}"
+        used.add(candidate)
+        result.append(candidate)
+    return result
+
+
+def _head(definition: TestDefinition, part: str, variables: Mapping[str, str]) -> list[str]:
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    return ["#!/bin/sh", f"# {definition.name}: {part}", "set -e", *exports]
+
+
+def _dependencies(install: Install) -> list[str]:
+    lines = [f"lava-install-packages {shlex.join(install.deps)}"] if install.deps else []
+    if install.deps_by_distro:
+        lines += ["(", "ID=", "ID_LIKE=", "[ ! -r /etc/os-release ] || . /etc/os-release"]
+        lines.append('case " $ID $ID_LIKE " in')
+        for distro, packages in install.deps_by_distro.items():
+            if packages:
+                lines.append(
+                    f'*" "{shlex.quote(distro)}" "*) lava-install-packages {shlex.join(packages)} ;;'
+                )
+        lines += ["esac", ")"]
+    return lines
+
+
+class _Reader:
+    """Walks the YAML nodes of a definition and collects what is wrong."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+
+    def read(self, text: str) -> TestDefinition:
+        top = self._mapping(_compose(text), "the test definition")
+        meta = self._mapping(top.pop("metadata", None), "metadata")
+        name = self._name(meta.pop("name", None))
+        self._format(meta.pop("format", None))
+        version = self._text(meta.pop("version", None), "metadata.version")
+        description = self._text(meta.pop("description", None), "metadata.description")
+        lists = {key: self._list(node, f"metadata.{key}") for key, node in meta.items()}
+        params = self._variables(top.pop("params", None))
+        install = self._install(top.pop("install", None))
+        run = self._mapping(top.pop("run", None), "run")
+        steps = self._steps(run.pop("steps", None), "run.steps")
+        if not steps and not self.problems and not install.steps:
+            self.problems.append("run.steps: there is no step to run")
+        pattern = self._pattern(top.pop("parse", None))
+        depends = self._depends(top.pop("test-case-deps", None))
+        self.warnings += [
+            f"line {node.start_mark.line + 1}: {key!r} is not used" for key, node in top.items()
+        ]
+        if self.problems:
+            _fail(self.problems)
+        return TestDefinition(
+            name=name,
+            steps=steps,
+            version=version,
+            description=description,
+            metadata=lists,
+            params=params,
+            install=install,
+            pattern=pattern,
+            depends=depends,
+            warnings=tuple(self.warnings),
+            text=text,
+        )
+
+    def _problem(self, node: yaml.Node, path: str, message: str) -> None:
+        self.problems.append(f"line {node.start_mark.line + 1}: {path}: {message}")
+
+    def _mapping(self, node: yaml.Node | None, path: str) -> dict[str, yaml.Node]:
+        if node is None or node.tag == _NULL:
+            return {}
+        if not isinstance(node, yaml.MappingNode):
+            self._problem(node, path, "must be a mapping of keys to values")
+            return {}
+        found: dict[str, yaml.Node] = {}
+        merged: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            if key.tag == _MERGE and isinstance(value, yaml.MappingNode) and value is not node:
+                merged |= {k.value: v for k, v in value.value if isinstance(k, yaml.ScalarNode)}
+            elif not isinstance(key, yaml.ScalarNode):
+                self._problem(key, path, "a key must be plain text")
+            elif key.value in found:
+                self._problem(key, path, f"the key {key.value!r} is there twice")
+            else:
+                found[key.value] = value
+        return merged | found
+
+    def _text(self, node: yaml.Node | None, path: str) -> str:
+        if node is None or node.tag == _NULL:
+            return ""
+        if not isinstance(node, yaml.ScalarNode):
+            self._problem(node, path, "must be text")
+            return ""
+        return str(node.value)
+
+    def _list(self, node: yaml.Node | None, path: str) -> tuple[str, ...]:
+        """Read a list of texts; a single text counts as a list of one."""
+        if node is None or node.tag == _NULL:
+            return ()
+        if isinstance(node, yaml.SequenceNode):
+            return tuple(self._text(item, f"{path}[{index}]") for index, item in enumerate(node.value))
+        text = self._text(node, path)
+        return (text,) if text else ()
+
+    def _steps(self, node: yaml.Node | None, path: str) -> tuple[str, ...]:
+        if node is None or node.tag == _NULL:
+            return ()
+        if not isinstance(node, yaml.SequenceNode):
+            self._problem(node, path, "must be a list of shell lines")
+            return ()
+        steps = []
+        for index, item in enumerate(node.value):
+            if isinstance(item, yaml.ScalarNode):
+                if item.tag != _NULL:
+                    steps.append(str(item.value))
+            else:
+                kind = "mapping" if isinstance(item, yaml.MappingNode) else "list"
+                message = f"a step must be text, but YAML reads a {kind} here: put the step in quotes"
+                self._problem(item, f"{path}[{index}]", message)
+        return tuple(steps)
+
+    def _name(self, node: yaml.Node | None) -> str:
+        name = self._text(node, "metadata.name")
+        if node is None or not name:
+            self.problems.append("metadata.name: is missing")
+        elif bad := _BAD_IN_NAME.findall(name):
+            message = f"may not contain {' '.join(sorted({repr(each) for each in bad}))}"
+            self._problem(node, "metadata.name", message)
+        elif len(name) > MAX_NAME or name in (".", ".."):
+            self._problem(node, "metadata.name", f"must be a name of at most {MAX_NAME} characters")
+        return name
+
+    def _format(self, node: yaml.Node | None) -> None:
+        said = self._text(node, "metadata.format")
+        if node is not None and said and " ".join(said.lower().split()) not in FORMATS:
+            self._problem(node, "metadata.format", f"is {said!r}, not 'Lava-Test Test Definition 1.0'")
+
+    def _variables(self, node: yaml.Node | None) -> dict[str, str]:
+        variables = {}
+        for name, value in self._mapping(node, "params").items():
+            if not _VARIABLE.fullmatch(name):
+                message = "is no shell variable name: letters, digits and '_', no digit first"
+                self._problem(value, f"params.{name}", message)
+            else:
+                variables[name] = self._text(value, f"params.{name}")
+        return variables
+
+    def _install(self, node: yaml.Node | None) -> Install:
+        parts = self._mapping(node, "install")
+        by_distro = {}
+        for key in [key for key in parts if key.startswith("deps-")]:
+            by_distro[key.removeprefix("deps-")] = self._list(parts.pop(key), f"install.{key}")
+        install = Install(
+            keys=self._list(parts.pop("keys", None), "install.keys"),
+            sources=self._list(parts.pop("sources", None), "install.sources")
+            + self._list(parts.pop("repos", None), "install.repos"),
+            deps=self._list(parts.pop("deps", None), "install.deps"),
+            deps_by_distro=by_distro,
+            git_repos=self._repos(parts.pop("git-repos", None)),
+            steps=self._steps(parts.pop("steps", None), "install.steps"),
+        )
+        for key, value in parts.items():
+            self._problem(value, f"install.{key}", "is not supported")
+        return install
+
+    def _repos(self, node: yaml.Node | None) -> tuple[GitRepo, ...]:
+        if node is None or node.tag == _NULL:
+            return ()
+        items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        repos = []
+        for index, item in enumerate(items):
+            path = f"install.git-repos[{index}]"
+            parts = {"url": item} if isinstance(item, yaml.ScalarNode) else self._mapping(item, path)
+            texts = {key: self._text(value, f"{path}.{key}") for key, value in parts.items()}
+            repo = GitRepo(
+                url=texts.get("url", ""),
+                branch=texts.get("branch", ""),
+                destination=texts.get("destination", ""),
+            )
+            if not repo.url:
+                self._problem(item, path, "has no url")
+            elif repo.folder.startswith("/") or ".." in repo.folder.split("/") or not repo.folder:
+                self._problem(item, path, f"the destination {repo.folder!r} is not below the test's folder")
+            elif texts.get("skip_by_default", "").lower() not in ("true", "yes", "1"):
+                repos.append(repo)
+        return tuple(repos)
+
+    def _pattern(self, node: yaml.Node | None) -> ResultPattern:
+        parts = self._mapping(node, "parse")
+        source = self._text(parts.get("pattern"), "parse.pattern")
+        fixups = {
+            key: self._text(value, f"parse.fixupdict.{key}")
+            for key, value in self._mapping(parts.get("fixupdict"), "parse.fixupdict").items()
+        }
+        try:
+            return ResultPattern(source, fixups) if source else ResultPattern.default(fixups)
+        except PatternFault as fault:
+            self._problem(parts.get("pattern") or _first(node), "parse", str(fault))
+            return ResultPattern.default()
+
+    def _depends(self, node: yaml.Node | None) -> tuple[TestSource, ...]:
+        if node is None or node.tag == _NULL:
+            return ()
+        if not isinstance(node, yaml.SequenceNode):
+            self._problem(node, "test-case-deps", "must be a list")
+            return ()
+        found = []
+        for index, item in enumerate(node.value):
+            path = f"test-case-deps[{index}]"
+            texts = {
+                key: self._text(value, f"{path}.{key}") for key, value in self._mapping(item, path).items()
+            }
+            source = TestSource(
+                url=texts.get("url", ""),
+                git_repo=texts.get("git-repo", ""),
+                revision=texts.get("revision", texts.get("branch", "")),
+                testdef=texts.get("testdef", ""),
+            )
+            if bool(source.url) == bool(source.git_repo):
+                self._problem(
+                    item, path, "needs either url or git-repo (bzr-repo and tar-repo are not supported)"
+                )
+            else:
+                found.append(source)
+        return tuple(found)
+
+
+def _first(node: yaml.Node | None) -> yaml.Node:
+    assert node is not None
+    return node
+
+
+def _compose(text: str) -> yaml.Node | None:
+    if len(text) > MAX_TEXT:
+        _fail([f"it has {len(text)} characters; at most {MAX_TEXT} are allowed"])
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 1}: " if mark else ""
+        _fail([f"{line}this is not YAML: {error.problem or error.context}"])
+    except yaml.YAMLError as error:
+        _fail([f"this is not YAML: {str(error).splitlines()[0]}"])
+    except RecursionError:
+        _fail(["this is nested too deeply"])
+
+
+def _fail(problems: list[str]) -> NoReturn:
+    raise DefinitionFault("the test definition cannot be used: " + "; ".join(problems))
