@@ -1,0 +1,26 @@
+"""Pages about boards."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from devices import queries
+from lab.eventstore.store import store
+
+
+@require_safe
+def boards(request: HttpRequest) -> HttpResponse:
+    """Show all boards: who has them, and why the others can't be had."""
+    return render(request, "devices/boards.html", {"boards": queries.board_list(), "position": store.head()})
+
+
+@require_safe
+def board(request: HttpRequest, name: str) -> HttpResponse:
+    """Show one board and its history."""
+    return render(
+        request,
+        "devices/board.html",
+        {"board": queries.board(name), "history": queries.board_history(name), "position": store.head()},
+    )

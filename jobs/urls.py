@@ -1,0 +1,18 @@
+"""Addresses of the pages about jobs."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from jobs.views import job, lists, submit
+
+app_name = "jobs"
+urlpatterns = [
+    path("jobs/", lists.job_list, name="list"),
+    path("jobs/<int:job_id>/", job.job, name="job"),
+    path("jobs/<int:job_id>/definition", job.definition, name="definition"),
+    path("jobs/<int:job_id>/nodes/<int:node>/console.log", job.raw_console, name="raw-console"),
+    path("jobs/<int:job_id>/cancel", job.cancel, name="cancel"),
+    path("jobs/<int:job_id>/resubmit", submit.resubmit, name="resubmit"),
+    path("submit/", submit.submit, name="submit"),
+]

@@ -1,0 +1,107 @@
+"""The page of one job, and what hangs on it: definition, raw console, cancel."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from jobs import commands, console_log, queries, rows
+from jobs.views.submit import text_lines
+
+TAIL_BYTES = 48 * 1024
+"""Of each console, sent with the page; what is older comes when the reader asks for it."""
+DOWNLOAD_BYTES = 256 * 1024
+
+
+@require_safe
+def job(request: HttpRequest, job_id: int) -> HttpResponse:
+    """Show a job. The page draws itself from the snapshot in it, then from what the websocket adds."""
+    snapshot = queries.job_snapshot(request.user, job_id)
+    consoles = {str(node["index"]): _tail(job_id, node["index"]) for node in snapshot["nodes"]}
+    return render(
+        request,
+        "jobs/job.html",
+        {
+            "job": snapshot,
+            "may_cancel": _may_cancel(request, snapshot),
+            "page": {"now": time.time(), "consoles": consoles},
+        },
+    )
+
+
+@require_safe
+def definition(request: HttpRequest, job_id: int) -> HttpResponse:
+    """Show the definition as it was submitted; ``?raw=1`` sends exactly those bytes."""
+    row = queries.seen_job(request.user, job_id)
+    text = queries.definition_text(job_id)
+    if request.GET.get("raw"):
+        response = HttpResponse(text.encode(), content_type="text/plain; charset=utf-8")
+        response.headers["Content-Disposition"] = f'inline; filename="job-{job_id}.{_suffix(text)}"'
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+    return render(request, "jobs/definition.html", {"job": rows.summary(row), "lines": text_lines(text)})
+
+
+@require_safe
+def raw_console(request: HttpRequest, job_id: int, node: int) -> HttpResponseBase:
+    """Send a node's console, byte for byte, as far as it goes now."""
+    snapshot = queries.job_snapshot(request.user, job_id)
+    name = next((n["name"] for n in snapshot["nodes"] if n["index"] == node), "")
+    response = StreamingHttpResponse(_console(job_id, node), content_type="text/plain; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="job-{job_id}.{node}-{name}.log"'
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@require_POST
+@login_required
+def cancel(request: HttpRequest, job_id: int) -> HttpResponse:
+    """Ask for the end of a job."""
+    reason = request.POST.get("reason", "").strip()
+    commands.request_cancel(job_id, reason, user=request.user, cause="web")
+    messages.info(request, f"Job {job_id} is being cancelled.")
+    return redirect("jobs:job", job_id)
+
+
+def _may_cancel(request: HttpRequest, job: dict[str, Any]) -> bool:
+    """Whether to offer it; the command decides."""
+    return request.user.get_username() == job["submitter"] or request.user.has_perm("jobs.cancel_any_job")
+
+
+def _tail(job_id: int, node: int) -> list[dict[str, Any]]:
+    """Return the last chunks of a console in the form the websocket sends them."""
+    first = console_log.tail(job_id, node, TAIL_BYTES)
+    if first is None:
+        return []
+    return [
+        {
+            "offset": chunk.offset,
+            "line": chunk.line,
+            "at": chunk.at,
+            "data": base64.b64encode(chunk.data).decode(),
+        }
+        for chunk in console_log.chunks(job_id, node, first.offset, 4 * TAIL_BYTES)
+    ]
+
+
+async def _console(job_id: int, node: int) -> AsyncIterator[bytes]:
+    offset = 0
+    while True:
+        _, data = await sync_to_async(console_log.read)(job_id, node, offset, DOWNLOAD_BYTES)
+        if not data:
+            return
+        yield data
+        offset += len(data)
+
+
+def _suffix(text: str) -> str:
+    return "json" if text.lstrip().startswith(("{", "[")) else "yaml"

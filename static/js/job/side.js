@@ -1,0 +1,89 @@
+// The lists beside the results: events, messages, and notes with attachments and the evidence of clean-up.
+import { arrange, h, icon } from "../dom.js";
+import { epoch, offsetTime } from "../words.js";
+import { gutter } from "../console/row.js";
+
+const since = (at) => offsetTime(at - gutter.start).replace(/\.\d$/, "");
+const made = new Map();
+
+function kept(key, make) {
+  if (!made.has(key)) made.set(key, make());
+  return made.get(key);
+}
+
+function nothing(title, words) {
+  return h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, words));
+}
+
+/** Add rows of events, which come in order. */
+export function showEvents(panel, rows) {
+  for (const event of rows) {
+    const at = event.data?.at ?? epoch(event.at);
+    const utc = new Date(at * 1000).toISOString().replace("T", " ").slice(0, 23);
+    panel.append(
+      h(
+        "div",
+        { class: "ev", id: `e${event.position}`, title: `event ${event.position}, ${event.type}, ${utc} UTC, by ${event.actor}` },
+        h("a", { class: "mono", href: `#e${event.position}` }, since(at)),
+        h("span", {}, event.text),
+        h("span", { class: "t3 clip actor" }, event.actor.startsWith("worker:") ? "" : event.actor),
+      ),
+    );
+  }
+}
+
+export function renderMessages(panel, state) {
+  const rows = [...state.messages.values()].map((one) =>
+    kept(`m${one.key}`, () => {
+      const data = Object.entries(one.data ?? {}).flatMap(([key, value]) => [h("code", {}, `${key}=${value}`), " "]);
+      const node = state.nodes.find((known) => known.index === one.node);
+      return h(
+        "div",
+        { class: "ev" },
+        h("span", { class: "mono" }, since(one.at)),
+        h("span", {}, h("b", {}, one.id), data.length ? h("br") : null, ...data),
+        h("span", { class: "t3" }, node?.name ?? ""),
+      );
+    }),
+  );
+  arrange(panel, rows.length ? rows : [kept("m-none", () => nothing("No messages yet", "What nodes send each other through the MultiNode API appears here."))]);
+}
+
+const LEVELS = { error: ["fail", "alert-circle"], warning: ["wait", "alert-triangle"], info: ["idle", "info-circle"], debug: ["idle", "info-circle"] };
+
+export function renderNotes(panel, state) {
+  const notes = [...state.notes.values()].map((one) =>
+    kept(`n${one.key}`, () => {
+      const [tone, symbol] = LEVELS[one.level];
+      const node = state.nodes.find((known) => known.index === one.node);
+      return h(
+        "div",
+        { class: "ev note-row" },
+        h("span", { class: "mono" }, since(one.at)),
+        h("span", {}, h("span", { class: `c-${tone}`, title: one.level }, icon(symbol, "i-s")), " ", one.text),
+        h("span", { class: "t3" }, node?.name ?? ""),
+      );
+    }),
+  );
+  const checks = [...state.checks.values()].map((one) =>
+    kept(`c${one.key}`, () =>
+      h("div", { class: `case hi ${one.ok ? "pass" : "fail"}`, title: one.found }, h("span", { class: "clip" }, one.what), h("span", { class: "x" }, one.found), h("span")),
+    ),
+  );
+  const files = [...state.attachments.values()].map((one) =>
+    kept(`a${one.key}`, () => {
+      const node = state.nodes.find((known) => known.index === one.node);
+      return h(
+        "div",
+        { class: "ev" },
+        icon("paperclip", "i-s"),
+        h("span", {}, h("a", { href: `/jobs/${state.id}/attachments/${one.key}/${encodeURIComponent(one.name)}` }, one.name), h("span", { class: "t3" }, ` ${one.size.toLocaleString("en")} bytes, ${[one.suite, one.case].filter(Boolean).join(" / ")}`)),
+        h("span", { class: "t3" }, node?.name ?? ""),
+      );
+    }),
+  );
+  const part = (title, rows) => (rows.length ? [kept(`h-${title}`, () => h("h3", { class: "side-h" }, title)), ...rows] : []);
+  const all = [...part("Clean-up, as found", checks), ...part("Attachments", files), ...part("Notes", notes)];
+  arrange(panel, all.length ? all : [kept("n-none", () => nothing("Nothing noted yet", "Fallbacks, retries, attachments and the evidence of clean-up appear here."))]);
+  return notes.length + checks.length + files.length;
+}

@@ -1,0 +1,61 @@
+// Pages that list things: when the log says that one of them changed, fetch this page again and exchange
+// its live regions. What the reader points at or types in is left alone.
+import { tickClocks } from "../page.js";
+import { showFeed } from "./feed.js";
+import { LiveSocket } from "./socket.js";
+
+const LEAST_PAUSE = 1000; // ms between two fetches
+
+const topic = document.querySelector("[data-live-topic]").dataset.liveTopic;
+let position = Number(document.querySelector("[data-position]")?.dataset.position ?? 0);
+let wanted = false;
+let busy = false;
+
+async function refresh() {
+  if (busy || document.hidden) return;
+  busy = true;
+  wanted = false;
+  try {
+    const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (response.ok) exchange(new DOMParser().parseFromString(await response.text(), "text/html"));
+  } catch {
+    wanted = true; // the server is away: the socket says when it is back
+  }
+  setTimeout(() => {
+    busy = false;
+    if (wanted) refresh();
+  }, LEAST_PAUSE);
+}
+
+function exchange(fresh) {
+  for (const region of document.querySelectorAll("[data-live-region]")) {
+    const other = fresh.getElementById(region.id);
+    if (!other || other.innerHTML === region.innerHTML) continue;
+    const focused = region.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    region.replaceChildren(...other.childNodes);
+    if (focused) region.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  }
+  tickClocks();
+}
+
+function changed() {
+  wanted = true;
+  refresh();
+}
+
+new LiveSocket({
+  address: () => `/ws/events/?after=${position}&topic=${topic}`,
+  frame: (frame) => {
+    position = frame.position;
+    showFeed("live", 0, position);
+    if (frame.jobs?.length || frame.boards?.length) changed();
+  },
+  state: (word, attempt) => showFeed(word, attempt, position),
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && wanted) refresh();
+});
+for (const filter of document.querySelectorAll(".filters select")) {
+  filter.addEventListener("change", () => filter.form.requestSubmit());
+}

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Fetch the front-end files that pages use and put them below ``static/vendor/``. For maintainers only.
+
+    tools/vendor_assets.py
+
+Packages come by name and exact version through npm, from whatever registry it is set up for; nothing of them
+is run. Each package gets a folder ``<name>-<version>`` with the few files that pages need and its licence.
+``static/vendor/MANIFEST.json`` lists all of them with their SHA-256; a test compares it with what lies there.
+To move to another version: change it below, run this, look at the pages, commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+VENDOR = Path(__file__).resolve().parent.parent / "static" / "vendor"
+
+TABLER_CORE = "1.6.1"
+INTER = "5.3.0"
+JETBRAINS_MONO = "5.3.0"
+TABLER_ICONS = "3.51.0"
+
+ICONS = (
+    # fmt: off
+    "adjustments-horizontal",
+    "alert-circle",
+    "alert-triangle",
+    "arrow-down",
+    "arrows-exchange",
+    "ban",
+    "bolt",
+    "check",
+    "chevron-down",
+    "chevron-up",
+    "chevrons-down",
+    "circle-dashed",
+    "clock",
+    "code",
+    "copy",
+    "device-desktop",
+    "dots",
+    "download",
+    "external-link",
+    "eye",
+    "file-text",
+    "flag",
+    "git-compare",
+    "heart-broken",
+    "history",
+    "hourglass",
+    "info-circle",
+    "keyboard",
+    "layout-grid",
+    "layout-rows",
+    "link",
+    "list",
+    "lock",
+    "login",
+    "logout",
+    "maximize",
+    "message",
+    "minimize",
+    "minus",
+    "moon",
+    "paperclip",
+    "player-play",
+    "player-stop",
+    "plug",
+    "plug-connected-x",
+    "plus",
+    "refresh",
+    "search",
+    "send",
+    "server",
+    "shield",
+    "stopwatch",
+    "sun",
+    "text-wrap",
+    "tool",
+    "upload",
+    "user",
+    "x",
+    # fmt: on
+)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        fetched = Path(scratch)
+        core = unpack(fetched, f"@tabler/core@{TABLER_CORE}")
+        inter = unpack(fetched, f"@fontsource-variable/inter@{INTER}")
+        mono = unpack(fetched, f"@fontsource-variable/jetbrains-mono@{JETBRAINS_MONO}")
+        icons = unpack(fetched, f"@tabler/icons@{TABLER_ICONS}")
+
+        shutil.rmtree(VENDOR, ignore_errors=True)
+        css = (core / "dist/css/tabler.min.css").read_text()
+        put(
+            f"tabler-core-{TABLER_CORE}/tabler.min.css", re.sub(r"\s*/\*# sourceMappingURL=.*?\*/", "\n", css)
+        )
+        put(f"tabler-core-{TABLER_CORE}/LICENSE", tabler_licence(css, (icons / "LICENSE").read_text()))
+        for package, folder, font in (
+            (inter, f"inter-{INTER}", "inter-latin-wght-normal.woff2"),
+            (mono, f"jetbrains-mono-{JETBRAINS_MONO}", "jetbrains-mono-latin-wght-normal.woff2"),
+        ):
+            put(f"{folder}/{font}", (package / "files" / font).read_bytes())
+            put(f"{folder}/LICENSE", (package / "LICENSE").read_text())
+        put(f"tabler-icons-{TABLER_ICONS}/icons.svg", sprite(icons / "icons/outline"))
+        put(f"tabler-icons-{TABLER_ICONS}/LICENSE", (icons / "LICENSE").read_text())
+    write_manifest()
+
+
+def unpack(scratch: Path, package: str) -> Path:
+    """Return the folder with the content of an npm package, given as ``name@version``."""
+    done = subprocess.run(
+        ["npm", "pack", "--silent", "--ignore-scripts", package],
+        cwd=scratch,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    target = scratch / package.replace("/", "-")
+    with tarfile.open(scratch / done.stdout.split()[-1]) as archive:
+        archive.extractall(target, filter="data")
+    return target / "package"
+
+
+def put(name: str, content: str | bytes) -> None:
+    path = VENDOR / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def sprite(folder: Path) -> str:
+    """Return one SVG file with a symbol ``i-<name>`` for each icon; pages draw it with ``<use>``."""
+    symbols = []
+    for name in ICONS:
+        source = (folder / f"{name}.svg").read_text()
+        shapes = re.findall(r"<(?:path|circle|rect|line|polyline)\b[^>]*/>", source)
+        drawn = " ".join(shape for shape in shapes if 'd="M0 0h24v24H0z"' not in shape)
+        symbols.append(f'<symbol id="i-{name}" viewBox="0 0 24 24">{drawn}</symbol>')
+    return '<svg xmlns="http://www.w3.org/2000/svg">\n' + "\n".join(symbols) + "\n</svg>\n"
+
+
+def tabler_licence(css: str, icons_licence: str) -> str:
+    """Return the MIT licence with the copyright lines of the style sheet: the package ships none."""
+    owners = "\n".join(re.findall(r"Copyright [^\n]+", css[:600]))
+    return re.sub(r"Copyright \(c\)[^\n]+", owners, icons_licence)
+
+
+def write_manifest() -> None:
+    packages = [
+        {
+            "name": "@tabler/core",
+            "version": TABLER_CORE,
+            "licence": "MIT",
+            "folder": f"tabler-core-{TABLER_CORE}",
+        },
+        {
+            "name": "@tabler/icons",
+            "version": TABLER_ICONS,
+            "licence": "MIT",
+            "folder": f"tabler-icons-{TABLER_ICONS}",
+        },
+        {
+            "name": "@fontsource-variable/inter",
+            "version": INTER,
+            "licence": "OFL-1.1",
+            "folder": f"inter-{INTER}",
+        },
+        {
+            "name": "@fontsource-variable/jetbrains-mono",
+            "version": JETBRAINS_MONO,
+            "licence": "OFL-1.1",
+            "folder": f"jetbrains-mono-{JETBRAINS_MONO}",
+        },
+    ]
+    files = {
+        str(path.relative_to(VENDOR)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(VENDOR.rglob("*"))
+        if path.is_file() and path.name != "MANIFEST.json"
+    }
+    put("MANIFEST.json", json.dumps({"packages": packages, "sha256": files}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
