@@ -23,6 +23,7 @@ import uuid
 from collections.abc import Iterator
 from typing import cast
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connections
@@ -33,6 +34,10 @@ from tests.support.postgres import Postgres
 from tests.support.redis import Redis
 
 pytest_plugins = ["tests.support.images", "tests.support.sshd"]
+
+# Machines that run tests are busy with other things too: slow is no failure.
+hypothesis.settings.register_profile("labbook", deadline=None)
+hypothesis.settings.load_profile("labbook")
 
 _run_server = pytest.StashKey[Postgres]()
 
