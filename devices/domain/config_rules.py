@@ -123,6 +123,14 @@ def folder(value: Any) -> str:
     return "/" + "/".join(part for part in parts if part not in ("", "."))
 
 
+def file_on_host(value: Any) -> str:
+    """A path on the host, absolute or below the user's home folder."""
+    shown = text(value)
+    if not re.fullmatch(r"[A-Za-z0-9_+./-]+", shown) or ".." in shown.split("/") or shown.endswith("/"):
+        raise Bad(f"{shown!r} is no path of a file", "such as .ssh/authorized_keys, without .. and blanks")
+    return shown
+
+
 def key_file(value: Any) -> str:
     """The path of a private key on the worker; never the key."""
     shown = text(value)

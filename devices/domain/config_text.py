@@ -41,6 +41,13 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _text_node(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    # Other quotes would fold these line breaks of Unicode into blanks.
+    style = '"' if re.search("[\x85\u2028\u2029]", value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text_node)
 for _tag, _expression, _first in RESOLVERS:
     for _class in (_Loader, _Dumper):
         _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_expression})\\Z"), _first)
@@ -64,6 +71,8 @@ def read_config(text: str) -> ConfigText:
     """Read a mapping. Raises `BadConfig` for anything else, saying where."""
     if len(text) > LARGEST:
         raise _bad(f"this text has {len(text)} characters", f"at most {LARGEST}")
+    if text.lstrip().startswith("{"):
+        text = text.replace("\t", " ")  # JSON may be indented by tabs, and has none in its strings
     try:
         node = _checked_syntax(text)
         if node is None:

@@ -54,6 +54,7 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "user": rules.user,
         "key_file": rules.key_file,
         "host_key": rules.host_key,
+        "authorized_keys": rules.file_on_host,
     },
     BoardConfig: {
         "deploy": rules.one_of("none"),
