@@ -1,8 +1,8 @@
 """Golden files of events: for each type and schema, one event as the log of some lab out there holds it.
 
 ``python -m tests.support.golden`` writes the files that are missing, and never touches one that is there: an
-event once released is in somebody's log for ever. When `tests/unit/test_events.py` says that a stored form has
-changed:
+event once released is in somebody's log for ever. When `tests/unit/test_events.py` says that a stored form
+has changed:
 
 * give the event class the next `schema` number,
 * register an upcaster from the old one (`codec.upcaster`),
