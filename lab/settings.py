@@ -191,7 +191,9 @@ Q_CLUSTER: dict[str, Any] = {
 
 LABBOOK: dict[str, Any] = {
     # file:// URLs of definitions may only name files below these folders, links resolved.
-    "FILE_ROOTS": env_list("LABBOOK_FILE_ROOTS", [str(VAR_DIR / "images")]),
+    "FILE_ROOTS": env_list(
+        "LABBOOK_FILE_ROOTS", [str(VAR_DIR / "images"), str(BASE_DIR / "lab" / "demo" / "examples")]
+    ),
     "MAX_TIMEOUT": env_int("LABBOOK_MAX_TIMEOUT", 24 * 3600),
     "MAX_VMS": env_int("LABBOOK_MAX_VMS", 16),
     "MAX_DEFINITION_BYTES": env_int("LABBOOK_MAX_DEFINITION_BYTES", 1024 * 1024),

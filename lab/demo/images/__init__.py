@@ -4,8 +4,6 @@ For each architecture the builder leaves, in one folder and named ``guest-<arch>
 
 ``vmlinuz``
     Debian's kernel, as packaged.
-``vmlinux`` (amd64 only)
-    The same, unpacked: ``qemu -kernel`` starts it through the PVH entry without unpacking it in the guest.
 ``initramfs``
     Busybox and the virtio drivers: a root shell on the serial console, or, with ``root=``, the way to a disk.
 ``rootfs.qcow2``

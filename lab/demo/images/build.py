@@ -18,7 +18,7 @@ from lab.demo.images import disks
 from lab.demo.images.architecture import ARCHITECTURES, Architecture
 from lab.demo.images.errors import ImageError
 from lab.demo.images.guest_tree import initramfs, system
-from lab.demo.images.kernel import Kernel, payload, read_kernel, unpacker
+from lab.demo.images.kernel import read_kernel
 from lab.demo.images.packages import Archive, unpack
 
 __all__ = ["GuestImages", "ImageError", "build", "build_all"]
@@ -36,8 +36,7 @@ class GuestImages:
 
     @property
     def kernel(self) -> Path:
-        """What ``qemu -kernel`` starts fastest."""
-        return self.file("vmlinux" if self.architecture.name == "amd64" else "vmlinuz")
+        return self.file("vmlinuz")
 
     @property
     def initramfs(self) -> Path:
@@ -119,33 +118,18 @@ def _build(images: GuestImages, work: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="build-", dir=work) as temporary:
         scratch = Path(temporary)
         new = GuestImages(architecture=architecture, folder=scratch)
-        new.file("vmlinuz").write_bytes(kernel.image)
+        new.kernel.write_bytes(kernel.image)
         new.initramfs.write_bytes(initramfs(busybox, kernel))
         root = scratch / "root.ext4"
         (scratch / "root").mkdir()
         disks.ext4(system(busybox, kernel), root, scratch / "root")
         disks.qcow2(root, new.rootfs)
         tools = Archive(work / "apt-tools", _this_machine())
-        if architecture.name == "amd64":
-            packages.append(_unpack_kernel(new, kernel, tools, scratch))
         if architecture.boot_loader:
             packages += _uefi_disk(new, root, archive, tools, scratch)
         else:
             packages += _bios_disk(new, root, tools, scratch)
         _publish(new, images, packages)
-
-
-def _unpack_kernel(images: GuestImages, kernel: Kernel, tools: Archive, scratch: Path) -> Path:
-    """Leave the kernel as an ELF file; returns the package of the tool that did it."""
-    packed = payload(kernel.image)
-    name, command = unpacker(packed)
-    package = tools.fetch(name)
-    source, target = scratch / "payload", images.file("vmlinux")
-    source.write_bytes(packed)
-    tool = _tools([package], scratch / "tools")
-    with source.open("rb") as stdin, target.open("wb") as stdout:
-        disks.run(command, "-dc", environment=tool, stdin=stdin, stdout=stdout)
-    return package
 
 
 def _bios_disk(images: GuestImages, root: Path, tools: Archive, scratch: Path) -> list[Path]:
@@ -198,7 +182,7 @@ def _uefi_disk(
 
 
 def _kernel_files(images: GuestImages) -> dict[str, bytes]:
-    return {"vmlinuz": images.file("vmlinuz").read_bytes(), "initrd": images.initramfs.read_bytes()}
+    return {"vmlinuz": images.kernel.read_bytes(), "initrd": images.initramfs.read_bytes()}
 
 
 def _command_line(images: GuestImages) -> str:

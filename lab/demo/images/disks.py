@@ -9,7 +9,6 @@ import struct
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 from lab.demo.images.errors import ImageError
 from lab.demo.images.tree import EPOCH, Tree
@@ -87,21 +86,15 @@ def qcow2(raw: Path, image: Path) -> None:
     run("qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", str(raw), str(image))
 
 
-def run(
-    *command: str,
-    environment: Mapping[str, str] | None = None,
-    stdin: IO[bytes] | None = None,
-    stdout: IO[bytes] | None = None,
-) -> None:
+def run(*command: str, environment: Mapping[str, str] | None = None) -> None:
     """Run a tool; raises `ImageError` with what it said."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     environ = {**os.environ, "LC_ALL": "C", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(EPOCH), "PATH": path}
     environ.update(environment or {})
-    source, target = stdin or subprocess.DEVNULL, stdout or subprocess.PIPE
     try:
         program = shutil.which(command[0], path=environ["PATH"]) or command[0]
         done = subprocess.run(
-            (program, *command[1:]), env=environ, stdin=source, stdout=target, stderr=subprocess.PIPE
+            (program, *command[1:]), env=environ, stdin=subprocess.DEVNULL, capture_output=True
         )
     except FileNotFoundError as exc:
         raise ImageError(f"{command[0]} is not installed; `make setup` installs it.") from exc

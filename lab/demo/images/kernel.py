@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lab.demo.images.errors import ImageError
 from lab.demo.images.packages import unpack
-
-_LZ4 = b"\x02!L\x18"
 
 # What the initramfs may load, and what that needs. Some are built into one architecture's kernel and are
 # modules of another's; what a kernel has not at all is left out.
@@ -75,32 +72,6 @@ def read_kernel(package: Path) -> Kernel:
     folder = f"/lib/modules/{release}/"
     modules = {path.split(folder, 1)[1]: data for path, data in files.items() if folder in path}
     return Kernel(release=release, image=files[images[0]], modules=modules)
-
-
-def payload(image: bytes) -> bytes:
-    """Return what is packed inside an x86 bzImage.
-
-    Its offset and length are fields of the boot protocol (Documentation/arch/x86/boot.rst in the kernel).
-    """
-    setup_sectors = image[0x1F1] or 4
-    offset, length = struct.unpack_from("<II", image, 0x248)
-    start = (setup_sectors + 1) * 512 + offset
-    # The last four bytes are the unpacked size, put there by the kernel's build.
-    packed: bytes = image[start : start + length]
-    return packed[:-4] if packed.startswith(_LZ4) else packed
-
-
-def unpacker(packed: bytes) -> tuple[str, str]:
-    """Return the tool that unpacks a kernel's payload, as (Debian package, command)."""
-    for magic, package, command in (
-        (_LZ4, "lz4", "lz4"),
-        (b"\xfd7zXZ", "xz-utils", "xz"),
-        (b"\x28\xb5\x2f\xfd", "zstd", "zstd"),
-        (b"\x1f\x8b", "gzip", "gzip"),
-    ):
-        if packed.startswith(magic):
-            return package, command
-    raise ImageError(f"the kernel is packed in a way the builder does not know ({packed[:4].hex()}).")
 
 
 def _name(path: str) -> str:
