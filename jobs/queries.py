@@ -207,6 +207,23 @@ def definition_text(number: int) -> str:
     return submitted.text
 
 
+def console_of(user: User, number: int, node: int) -> bool:
+    """Whether the console of this node is complete. Raises `NotFound` if the user may see no such node."""
+    row = seen_job(user, number)
+    if not Node.objects.filter(job=number, index=node).exists():
+        raise NotFound(f"Job {number} has no node {node}.")
+    return row.state == "finished"
+
+
+def job_attachment(user: User, number: int, sha256: str) -> JsonObject:
+    """One attachment of a job by its content's digest. Raises `NotFound`."""
+    seen_job(user, number)
+    row = Attachment.objects.filter(job=number, sha256=sha256).order_by("version").first()
+    if row is None:
+        raise NotFound(f"Job {number} has no such attachment.")
+    return rows.attachment(row)
+
+
 def job_results(number: int) -> list[JsonObject]:
     """All results of a job, in the order they were reported."""
     return [rows.result(one) for one in _touched(Result, number, 0)]

@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "channels",
     "django_q",
     "lab.eventstore",
+    "lab.tokens",
     "devices",
     "jobs",
 ]
@@ -152,9 +153,11 @@ WHITENOISE_USE_FINDERS = True
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "lab.tokens.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticatedOrReadOnly"],
+    "DEFAULT_PERMISSION_CLASSES": ["jobs.api.access.MayUseApi"],
+    "EXCEPTION_HANDLER": "jobs.api.errors.answer",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }

@@ -12,6 +12,7 @@ urlpatterns = [
     path("", lists.dashboard, name="home"),
     path("", include("jobs.urls")),
     path("", include("devices.urls")),
+    path("api/v1/", include("jobs.api.urls")),
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),

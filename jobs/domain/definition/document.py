@@ -137,6 +137,9 @@ def plain(node: Node) -> Any:
         case Sequence():
             return [plain(item) for item in node.items]
         case Mapping():
-            return {entry.key: plain(entry.value) for entry in reversed(node.entries)}
+            values: dict[str, Any] = {}
+            for entry in node.entries:
+                values.setdefault(entry.key, plain(entry.value))
+            return values
         case _:
             return node.value if isinstance(node, Scalar) else None

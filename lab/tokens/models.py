@@ -1,0 +1,59 @@
+"""What is kept of a token. The token itself is shown once, when it is made, and stored nowhere."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import models
+from django.utils import timezone
+
+PREFIX = "labbook_"
+"""So that a token can be recognised where it should not be: in a log, in a repository."""
+NOTE_USE_EVERY = timedelta(minutes=1)
+
+
+class ApiToken(models.Model):
+    """A program's key to act as a user."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)
+    """What it is for, in its owner's words."""
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    """Hex SHA-256. The token is 256 random bits, so a slow, salted hash would add nothing."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """Within a minute."""
+
+    class Meta:
+        verbose_name = "API token"
+        ordering = ["user", "name", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"
+
+
+def make_token(user: User, name: str) -> str:
+    """Make a token for the user and return it: this is the only time it can be seen."""
+    token = PREFIX + secrets.token_urlsafe(32)
+    ApiToken.objects.create(user=user, name=name, digest=digest_of(token))
+    return token
+
+
+def token_owner(token: str) -> User | None:
+    """Return the user a token stands for and note the use; None if either is gone."""
+    found = ApiToken.objects.select_related("user").filter(digest=digest_of(token)).first()
+    if found is None or not found.user.is_active:
+        return None
+    now = timezone.now()
+    if found.last_used_at is None or found.last_used_at < now - NOTE_USE_EVERY:
+        # A filter of its own, not save(): a token that is revoked at this moment stays revoked.
+        ApiToken.objects.filter(pk=found.pk).update(last_used_at=now)
+    return found.user
+
+
+def digest_of(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
