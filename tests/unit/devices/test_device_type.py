@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from devices.domain import board as boards
 from devices.domain import device_type as types
 from devices.domain.device_type import DeviceType
 from devices.domain.events import DeviceTypeChanged, DeviceTypeRegistered, DeviceTypeRetired
@@ -71,6 +72,9 @@ def test_a_vm_type_must_be_complete() -> None:
 
 def test_only_what_differs_is_changed() -> None:
     assert types.change(given(REGISTERED), description="32 bits", config=dict(VM)) == []
+    assert types.change(given(REGISTERED), description="ARMv7") == [
+        DeviceTypeChanged(changes={"description": "ARMv7"})
+    ]
     changed = types.change(given(REGISTERED), config=VM | {"memory": 256}, reason="kernel grew")
     assert changed == [DeviceTypeChanged(changes={"config": VM | {"memory": 256}}, reason="kernel grew")]
     assert given(REGISTERED, *changed).config["memory"] == 256
@@ -100,6 +104,10 @@ def test_a_type_that_nobody_registered_is_not_found() -> None:
     assert types.exists(given(REGISTERED), "arm").name == "arm"
     with pytest.raises(NotFound, match="There is no device type 'mips'"):
         types.exists(DeviceType(), "mips")
+
+
+def test_boards_and_types_of_one_name_have_streams_of_their_own() -> None:
+    assert (types.stream("x"), boards.stream("x")) == ("device-type/x", "board/x")
 
 
 def test_events_of_others_leave_it_alone() -> None:
