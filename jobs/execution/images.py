@@ -56,7 +56,7 @@ def boot_plan(definition: Definition, vm: Vm) -> BootPlan:
         if isinstance(action, DeployImage | DeployKernel) and action.applies_to(vm.role)
     ]
     own = [action for action in deploys if action.role == vm.role]
-    chosen = (own or deploys or [None])[-1]
+    chosen = next(reversed(own or deploys), None)
     if isinstance(chosen, DeployImage):
         return BootPlan(
             disk=Wanted(url=chosen.image, sha256=chosen.sha256), login=chosen.login, action=chosen.command
@@ -177,7 +177,8 @@ class Library:
                 if kernel is None:
                     raise DefinitionFault(
                         f"{plan.disk.url} is a bare root file system: it cannot boot by itself, and the VM"
-                        " type names no kernel for such images; use deploy_linaro_kernel with kernel and rootfs"
+                        " type names no kernel for such images; use deploy_linaro_kernel with kernel and"
+                        " rootfs"
                     )
             if kernel is None and disk.content == "unknown":
                 notes.append(f"{_short(plan.disk.url)} has neither a boot sector nor a known file system")
@@ -249,13 +250,13 @@ class Library:
             used, size, name = line.split(" ", 2)
             if len(name) == 64:
                 entries.append((int(used), int(size), name))
-        total = sum(size for _, size, _ in entries)
+        total = sum(bytes_ for _, bytes_, _ in entries)
         doomed = []
-        for _, size, name in sorted(entries):
+        for _, bytes_, name in sorted(entries):
             if total <= self._board.cache_limit * 1024 * 1024:
                 break
             doomed.append(name)
-            total -= size
+            total -= bytes_
         if doomed:
             self._shell.run(f"cd {quote(self._place.cache)} && rm -f -- {quote(*doomed)}", deadline)
 

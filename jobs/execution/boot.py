@@ -1,0 +1,155 @@
+"""From power on to a shell that answers, by nothing but a console.
+
+A prompt is believed only when a shell behind it answers: text that looks like a prompt is common in what
+boots print.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from devices.drivers.expect import Console, ConsoleEnded, Match, Panicked, expect
+from jobs.domain.definition.model import Login
+from lab.kernel.deadline import Deadline
+from lab.kernel.errors import DeadlineExceeded, DefinitionFault
+
+NUDGE_AFTER = 3.0
+"""Seconds of silence after which a newline is typed: a kernel message may have overwritten the prompt."""
+ANSWER_WITHIN = 5.0
+"""Seconds that a shell has to answer before the prompt is taken for mere text."""
+GENERIC_LOGIN = re.compile(rb"login: ?$")
+LINUX = re.compile(rb"Linux version \d")
+
+Milestone = Callable[[str, float, int], None]
+"""Is told of a milestone: its name, seconds since the start, offset in the console."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompts:
+    """What to look for on a console."""
+
+    shell: tuple[re.Pattern[bytes], ...]
+    login: Login
+
+    @classmethod
+    def compile(cls, patterns: Sequence[str], login: Login) -> Prompts:
+        return cls(shell=tuple(_pattern(text, "the shell prompt") for text in patterns), login=login)
+
+
+def _pattern(text: str, what: str) -> re.Pattern[bytes]:
+    try:
+        return re.compile(text.encode())
+    except re.error as exc:
+        raise DefinitionFault(f"{what} {text!r} is not a regular expression: {exc}") from exc
+
+
+class Booting:
+    """One boot of one node."""
+
+    def __init__(self, console: Console, prompts: Prompts, milestone: Milestone) -> None:
+        self._console, self._prompts, self._milestone = console, prompts, milestone
+        self._started = time.monotonic()
+        self._told: set[str] = set()
+
+    def run(self, deadline: Deadline) -> None:
+        """Return when a shell answers.
+
+        Raises `DefinitionFault` when it does not come to that: no prompt in time, a panic, a refused login.
+        """
+        login = self._prompts.login
+        asks_login = _pattern(login.login_prompt, "the login prompt") if login.login_prompt else GENERIC_LOGIN
+        asks_password = _pattern(login.password_prompt or "[Pp]assword: ?$", "the password prompt")
+        watched = [asks_login, asks_password, re.compile(rb"Login incorrect"), LINUX, *self._prompts.shell]
+        logins = 0
+        try:
+            while True:
+                match = expect(self._console, watched, deadline, panic=True, nudge_after=NUDGE_AFTER)
+                if match.index == 0:
+                    logins += 1
+                    self._log_in(match, logins, deadline)
+                elif match.index == 1:
+                    if logins and login.username:
+                        self._console.line(login.password, deadline)
+                elif match.index == 2:
+                    if logins:
+                        raise DefinitionFault(f"{self._console.name} refused the login as {login.username!r}")
+                elif match.index == 3:
+                    self._tell("kernel-started", match)
+                elif self._answers(deadline):
+                    self._tell("shell-prompt", match)
+                    break
+            for command in login.login_commands:
+                run_command(self._console, command, deadline)
+        except Panicked as exc:
+            raise DefinitionFault(str(exc)) from exc
+        except DeadlineExceeded as exc:
+            raise DefinitionFault(self._why_not(logins, deadline)) from exc
+
+    def _log_in(self, match: Match, times: int, deadline: Deadline) -> None:
+        username = self._prompts.login.username
+        if username:
+            self._tell("login-prompt", match)
+            self._console.line(username, deadline)
+        elif times >= 3:
+            raise DefinitionFault(
+                f"{self._console.name} asks for a login ({match.line.strip()!r}), and no username is known:"
+                " give login_prompt and username in the deploy action"
+            )
+
+    def _answers(self, deadline: Deadline) -> bool:
+        """Say whether a shell answers."""
+        word = secrets.token_hex(4)
+        self._console.line(f'echo "lab""book {word}"', deadline)
+        patient = deadline.within(ANSWER_WITHIN, "the shell's answer")
+        try:
+            expect(self._console, [re.compile(b"labbook " + word.encode())], patient, panic=True)
+        except DeadlineExceeded:
+            deadline.check()
+            return False
+        return True
+
+    def _tell(self, name: str, match: Match) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            self._milestone(name, time.monotonic() - self._started, match.offset)
+
+    def _why_not(self, logins: int, deadline: Deadline) -> str:
+        wanted = " or ".join(repr(pattern.pattern.decode()) for pattern in self._prompts.shell)
+        seconds = time.monotonic() - self._started
+        so_far = " after a login" if logins and self._prompts.login.username else ""
+        return (
+            f"{self._console.name} did not come to a shell prompt ({wanted}){so_far} within {seconds:.0f} s"
+            f"{self._console.last_words()}"
+        )
+
+
+def run_command(console: Console, command: str, deadline: Deadline, *, panic: bool = True) -> tuple[int, int]:
+    """Type a command line (below 900 bytes) at a shell and wait for its end.
+
+    Returns its exit status and the offset of the line that said so. When the console stays silent the question
+    for the end is typed again: the kernel may have written into the answer.
+    """
+    word = secrets.token_hex(4)
+    ask = f'echo "lab""book {word} $labbook_s."'
+    console.line(f"{command}; labbook_s=$?; {ask}", deadline)
+    answer = [re.compile(b"labbook " + word.encode() + rb" (\d{1,3})\.")]
+    while True:
+        patient = deadline.within(ASK_AGAIN, "the command's end")
+        try:
+            match = expect(console, answer, patient, panic=panic)
+        except DeadlineExceeded:
+            deadline.check()
+            if time.monotonic() - console.heard_at >= ASK_AGAIN:
+                console.line(ask, deadline)
+            continue
+        return int(match.groups[0]), match.offset
+
+
+ASK_AGAIN = 5.0
+"""Seconds of silence after which the end of a command is asked for once more."""
+
+__all__ = ["Booting", "ConsoleEnded", "Prompts", "run_command"]
