@@ -130,8 +130,8 @@ class Booting:
 def run_command(console: Console, command: str, deadline: Deadline, *, panic: bool = True) -> tuple[int, int]:
     """Type a command line (below 900 bytes) at a shell and wait for its end.
 
-    Returns its exit status and the offset of the line that said so. When the console stays silent the question
-    for the end is typed again: the kernel may have written into the answer.
+    Returns its exit status and the offset of the line that said so. When the console stays silent the
+    question for the end is typed again: the kernel may have written into the answer.
     """
     word = secrets.token_hex(4)
     ask = f'echo "lab""book {word} $labbook_s."'

@@ -7,6 +7,7 @@ whoever cleans up, even after a crash of the worker, finds all of it by handle a
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import secrets
@@ -23,7 +24,11 @@ from jobs.execution import scripts
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError
 
-KEY_MARK = "labbook-job-"
+
+def key_mark(board: BoardConfig, job: int) -> str:
+    """Return how the comment of a job's key begins in authorized_keys: no other job's does."""
+    place = hashlib.sha256(board.work_dir.encode()).hexdigest()[:8]
+    return f"labbook-{place}-job-{job}-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,7 @@ class JobKey:
     """A line for authorized_keys; its comment is the mark by which it is removed."""
 
     @classmethod
-    def generate(cls, job: int, handle: str) -> JobKey:
+    def generate(cls, comment: str) -> JobKey:
         pair = ed25519.Ed25519PrivateKey.generate()
         private = pair.private_bytes(
             serialization.Encoding.PEM,
@@ -47,7 +52,7 @@ class JobKey:
         )
         return cls(
             private=paramiko.Ed25519Key.from_private_key(io.StringIO(private)),
-            public=f"{public.decode()} {KEY_MARK}{job}-{handle}",
+            public=f"{public.decode()} {comment}",
         )
 
 

@@ -89,3 +89,26 @@ for file in {pid_files}; do
 done
 :
 """
+
+# First by the recorded process groups, then by the handle that every process of the job has in its environment:
+# what a test left in the background is found as well.
+SWEEP = (
+    KILL.replace("{signal}", "KILL")
+    + """
+mine() {{
+  for file in $(grep -l -F {handle} /proc/[0-9]*/environ 2>/dev/null); do
+    pid=${{file#/proc/}}; pid=${{pid%/environ}}
+    case $(cat "/proc/$pid/stat" 2>/dev/null) in *") Z "*|'') ;; *) printf '%s ' "$pid";; esac
+  done
+}}
+killed=$(mine)
+for pid in $killed; do kill -s KILL "$pid" 2>/dev/null || :; done
+tries=0
+while left=$(mine); [ -n "$left" ] && [ $tries -lt 60 ]; do
+  tries=$((tries + 1)); for pid in $left; do kill -s KILL "$pid" 2>/dev/null || :; done
+  sleep 0.05 2>/dev/null || sleep 1
+done
+echo "killed=$killed"
+echo "left=$left"
+"""
+)

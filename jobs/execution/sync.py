@@ -15,13 +15,13 @@ from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError, JobError
 
 STUCK_FOR = 3.0
-"""Seconds that a group must be stuck before its waits are refused: a test may yet send from the background."""
+"""Seconds that a group must be stuck before its waits are refused: a test may send from the background."""
 TYPE_WITHIN = 20.0
 """Seconds in which a console must take what is typed."""
 
 
 class Typist:
-    """Types answers into a console, in order, from a thread of its own: a console may be slow to take them."""
+    """Types answers into a console, in order, from a thread of its own: a console may be slow to take."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

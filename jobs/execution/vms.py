@@ -220,7 +220,7 @@ def kill_by_handle(shell: HostShell, pid_files: list[str], deadline: Deadline, g
         + f"alive() {{ {scripts.ALIVE.format(pid_files=files)} }}\n"
         + f'tries=0; while [ -n "$(alive)" ] && [ $tries -lt {int(grace * 20)} ]; do\n'
         + "  tries=$((tries + 1)); sleep 0.05 2>/dev/null || sleep 1; done\n"
-        + f'[ -z "$(alive)" ] && exit 0\n'
+        + '[ -z "$(alive)" ] && exit 0\n'
         + scripts.KILL.format(pid_files=files, signal="KILL")
         + 'tries=0; while [ -n "$(alive)" ] && [ $tries -lt 60 ]; do\n'
         + "  tries=$((tries + 1)); sleep 0.05 2>/dev/null || sleep 1; done\n"

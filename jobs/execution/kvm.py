@@ -1,0 +1,111 @@
+"""Does KVM work on this host? Only a guest can tell: a /dev/kvm that is there may hang everything it runs.
+
+The guest is a few instructions that end the machine in a way that nothing else does. The answer is kept on the
+host until it boots again.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+
+from devices.domain.config import VmTypeConfig
+from devices.drivers.shell import HostShell, quote
+from jobs.execution.host import Place
+from lab.kernel.deadline import Deadline
+
+SECONDS = 6
+"""How long the guest may take."""
+
+# out 0x3f8, 'K'; out 0xf4, 0x10 (isa-debug-exit: QEMU ends with status 0x21); hlt; jmp back to hlt
+_X86 = bytes.fromhex("baf803b04beeb010e6f4f4ebfd").ljust(510, b"\0") + b"\x55\xaa"
+# PSCI SYSTEM_OFF through hvc: QEMU ends with status 0
+_ARM64 = struct.pack("<4I", 0x52800100, 0x72B08000, 0xD4000002, 0x14000000)
+
+_RUN = """
+{command} </dev/null >{output} 2>&1 &
+guest=$!
+( sleep {seconds}; kill -9 $guest ) </dev/null >/dev/null 2>&1 &
+watch=$!
+wait $guest; status=$?
+kill $watch 2>/dev/null
+if [ $status = {expected} ]; then answer=works
+elif [ $status = 137 ]; then answer=hangs
+else answer="fails: $(head -c 300 {output} | tr '\\n' ' ')"; fi
+rm -f {output} {guest}
+printf '%s\\n' "$answer" >{cache}.$$ && mv {cache}.$$ {cache}
+cat {cache}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kvm:
+    """Whether VMs of a type run under KVM."""
+
+    usable: bool
+    words: str
+    """Why not, or that it does."""
+    surprising: bool = False
+    """One would have expected it to work: worth a warning."""
+
+
+def _architecture(qemu: str) -> str:
+    name = qemu.rsplit("/", 1)[-1].removeprefix("qemu-system-")
+    return {"i386": "x86_64"}.get(name, name)
+
+
+def _same_machine(qemu: str, machine: str) -> bool:
+    return _architecture(qemu) == {"i686": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+
+
+def look(shell: HostShell, place: Place, config: VmTypeConfig, policy: str, deadline: Deadline) -> Kvm:
+    """Find out whether VMs of this type can use KVM here."""
+    if policy == "never":
+        return Kvm(usable=False, words="the board is configured to emulate")
+    if not _same_machine(config.qemu, place.machine):
+        return Kvm(usable=False, words=f"{config.qemu} is emulation on a host that is {place.machine}")
+    if not place.has_kvm:
+        return Kvm(usable=False, words="there is no /dev/kvm that may be opened", surprising=True)
+    answer = _probe(shell, place, config, deadline)
+    if answer == "works":
+        return Kvm(usable=True, words="a guest ran under KVM")
+    if answer == "hangs":
+        words = f"a guest under KVM hung (it did not end within {SECONDS} s)"
+        return Kvm(usable=False, words=words, surprising=True)
+    return Kvm(usable=False, words=f"a guest under KVM {answer}", surprising=True)
+
+
+def _probe(shell: HostShell, place: Place, config: VmTypeConfig, deadline: Deadline) -> str:
+    name = config.qemu.rsplit("/", 1)[-1]
+    cache = f"{place.cache}/kvm-{name}-{place.boot_id}"
+    known = shell.run(f"cat {quote(cache)} 2>/dev/null", deadline)
+    if known.ok and known.text:
+        return known.text
+    guest, output = place.path(f"kvm-{name}"), place.path(f"kvm-{name}.out")
+    command, content, expected = _guest(config, guest)
+    shell.put(io.BytesIO(content), guest, deadline)
+    done = shell.run(
+        f"rm -f {quote(place.cache)}/kvm-{quote(name)}-*;"
+        + _RUN.format(
+            command=quote(*command),
+            output=quote(output),
+            guest=quote(guest),
+            cache=quote(cache),
+            seconds=SECONDS,
+            expected=expected,
+        ),
+        deadline,
+    )
+    return done.expect_ok(f"KVM could not be tried on {shell.name}").text
+
+
+def _guest(config: VmTypeConfig, path: str) -> tuple[list[str], bytes, int]:
+    """Return the command, the guest's bytes, and the exit status that proves that they ran."""
+    common = ["-nodefaults", "-no-user-config", "-display", "none", "-accel", "kvm", "-m", "64"]
+    if _architecture(config.qemu) == "x86_64":
+        exit_device = ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+        drive = ["-drive", f"file={path.replace(',', ',,')},format=raw,if=ide"]
+        return [config.qemu, "-M", "pc", "-cpu", config.kvm_cpu, *common, *exit_device, *drive], _X86, 33
+    machine = config.kvm_machine or config.machine
+    return [config.qemu, "-M", machine, "-cpu", config.kvm_cpu, *common, "-kernel", path], _ARM64, 0
