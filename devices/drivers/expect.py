@@ -173,6 +173,12 @@ class Console:
         self.send(text.encode() + b"\n", deadline)
 
     @property
+    def panic_seen(self) -> bool:
+        """Whether the last bytes say that the kernel gave up."""
+        with self._changed:
+            return PANIC.search(bytes(self._last)) is not None
+
+    @property
     def ended(self) -> bool:
         """Whether the other side is gone (there may still be bytes to read)."""
         return self._ended

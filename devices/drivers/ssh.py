@@ -140,7 +140,7 @@ class SshHost:
             with self._translated(deadline):
                 transport = self._negotiate(sock, deadline)
                 self._check_host_key(transport.get_remote_server_key())
-                transport.auth_publickey(self.config.user, self._key)
+                self._log_in(transport, deadline)
         except BaseException:
             if transport is not None:
                 transport.close()
@@ -195,11 +195,20 @@ class SshHost:
         if known := tuple(name for name in options.key_types if name in wanted):
             options.key_types = known
         try:
-            transport.start_client(timeout=seconds)
+            done = threading.Event()
+            transport.start_client(event=done)
+            _await(transport, done, deadline)
         except BaseException:
             transport.close()
             raise
         return transport
+
+    def _log_in(self, transport: paramiko.Transport, deadline: Deadline) -> None:
+        done = threading.Event()
+        transport.auth_publickey(self.config.user, self._key, event=done)
+        _await(transport, done, deadline)
+        if not transport.is_authenticated():
+            raise paramiko.AuthenticationException("the host wants something else than this key")
 
     def _check_host_key(self, found: paramiko.PKey) -> None:
         words = self.config.host_key.split()
@@ -366,6 +375,16 @@ class SshHost:
         progress: Progress | None = None,
     ) -> str:
         return upload(self, self._session(deadline), source, path, deadline, mode=mode, progress=progress)
+
+
+def _await(transport: paramiko.Transport, done: threading.Event, deadline: Deadline) -> None:
+    """Wait until paramiko's thread has done a step; raises what it ran into."""
+    while not done.wait(max(0.01, deadline.tick)) and transport.is_active():
+        deadline.check()
+    if (error := transport.get_exception()) is not None:
+        raise error
+    if not transport.is_active():
+        raise SSHException("the host hung up")
 
 
 def _drain(channel: paramiko.Channel, into: bytearray) -> None:

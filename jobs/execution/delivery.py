@@ -13,11 +13,11 @@ import hashlib
 import io
 import secrets
 import tarfile
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 from devices.drivers.expect import Console
 from devices.drivers.shell import HostShell, quote
+from jobs.domain.overlay import OverlayFile
 from jobs.execution.boot import run_command
 from jobs.execution.vms import OVERLAY_SERIAL
 from lab.kernel.deadline import Deadline
@@ -28,34 +28,28 @@ LINE = 900
 MARK = ".labbook"
 
 
-class FileLike(Protocol):
-    """A file of an overlay."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def mode(self) -> int: ...
-    @property
-    def content(self) -> bytes: ...
-
-
-def pack(files: Sequence[FileLike], stamp: str) -> bytes:
-    """Return a tar of `files`, whose paths are relative, with a file `MARK` that says `stamp` at its end."""
+def pack(folders: Mapping[str, Sequence[OverlayFile]], stamp: str) -> bytes:
+    """Return a tar of the trees, each below its folder; the first gets a file `MARK` that says `stamp`."""
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        folders: set[str] = set()
-        for file in files:
-            parts = file.path.split("/")[:-1]
-            for depth in range(1, len(parts) + 1):
-                folder = "/".join(parts[:depth])
-                if folder not in folders:
-                    folders.add(folder)
-                    info = tarfile.TarInfo(folder)
-                    info.type, info.mode = tarfile.DIRTYPE, 0o755
-                    tar.addfile(info)
-            _add(tar, file.path, file.mode, file.content)
-        _add(tar, MARK, 0o644, f"{stamp}\n".encode())
+        made: set[str] = set()
+        for top, files in folders.items():
+            for file in files:
+                path = f"{top}/{file.path}"
+                for folder in _parents(path):
+                    if folder not in made:
+                        made.add(folder)
+                        info = tarfile.TarInfo(folder)
+                        info.type, info.mode = tarfile.DIRTYPE, 0o755
+                        tar.addfile(info)
+                _add(tar, path, file.mode, file.content)
+        _add(tar, f"{next(iter(folders))}/{MARK}", 0o644, f"{stamp}\n".encode())
     return target.getvalue()
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
 
 
 def _add(tar: tarfile.TarFile, path: str, mode: int, content: bytes) -> None:
@@ -69,7 +63,7 @@ def new_stamp() -> str:
 
 
 def to_host(shell: HostShell, tar: bytes, archive: str, folder: str, deadline: Deadline) -> None:
-    """Unpack the tar on the host."""
+    """Unpack the tar into `folder` on the host."""
     shell.put(io.BytesIO(tar), archive, deadline)
     shell.run(
         f"set -e; umask 022; mkdir -p {quote(folder)}; cd {quote(folder)}; tar xf {quote(archive)};"
@@ -78,60 +72,76 @@ def to_host(shell: HostShell, tar: bytes, archive: str, folder: str, deadline: D
     ).expect_ok(f"the test overlay could not be unpacked on {shell.name}")
 
 
-def to_console(
-    console: Console, tar: bytes, folder: str, stamp: str, deadline: Deadline, *, drive: bool
-) -> str:
-    """Unpack the tar into `folder` on the node at this console; returns in words which way it went.
+class ToConsole:
+    """Unpacks a tar on the node at a console.
 
-    Raises `DefinitionFault` when the node can take it in no way.
+    Afterwards the shell there has the variable ``labbook_root``: the folder, with a slash at its end, in
+    which the trees lie. It is the first of `roots` that can be written to.
     """
-    if drive and _from_drive(console, folder, stamp, deadline):
-        return "read from a drive"
-    _paste(console, tar, folder, stamp, deadline)
-    return "typed into the console"
 
+    def __init__(self, console: Console, tar: bytes, first: str, stamp: str, roots: Sequence[str]) -> None:
+        self._console, self._tar, self._stamp = console, tar, stamp
+        self._mark = f"${{labbook_root}}{first}/{MARK}"
+        self._first, self._roots = first, [root.rstrip("/") + "/" for root in roots]
 
-def _from_drive(console: Console, folder: str, stamp: str, deadline: Deadline) -> bool:
-    where = quote(folder)
-    command = (
-        f'for d in /sys/block/*; do if [ "$(cat $d/serial 2>/dev/null)" = {OVERLAY_SERIAL} ]; then'
-        f" mkdir -p {where} && tar xf /dev/${{d##*/}} -C {where}; fi; done;"
-        f' [ "$(cat {where}/{MARK} 2>/dev/null)" = {stamp} ]'
-    )
-    status, _ = run_command(console, command, deadline)
-    return status == 0
+    def run(self, deadline: Deadline, *, drive: bool) -> str:
+        """Do it; returns in words which way it went.
 
-
-def _paste(console: Console, tar: bytes, folder: str, stamp: str, deadline: Deadline) -> None:
-    """Type the tar, packed and as base64, and have it unpacked; gzip's own checksum and SHA-256 prove it."""
-    where = quote(folder)
-    missing = 'm=; for t in tar gzip base64; do command -v $t >/dev/null 2>&1 || m="$m $t"; done; [ -z "$m" ]'
-    status, _ = run_command(console, missing, deadline)
-    if status:
-        raise DefinitionFault(
-            f"the tests cannot be brought to {console.name}: it cannot read the drive with them, and typing"
-            " them into its console needs tar, gzip and base64, which are not all there"
-        )
-    packed = gzip.compress(tar, 9, mtime=0)
-    text = base64.b64encode(packed)
-    lines = [text[at : at + LINE] for at in range(0, len(text), LINE)]
-    for _ in range(2):
+        Raises `DefinitionFault` when the node can take it in no way.
+        """
+        tries = " ".join(quote(root) for root in self._roots)
         status, _ = run_command(
-            console, f"mkdir -p {where} && cd {where} && stty -echo 2>/dev/null; :", deadline
+            self._console,
+            f"for r in {tries}; do labbook_root=$r;"
+            f' mkdir -p "${{r}}{self._first}" 2>/dev/null && [ -w "${{r}}{self._first}" ] && break; done;'
+            f' [ -w "${{labbook_root}}{self._first}" ]',
+            deadline,
         )
-        console.line("cat >.labbook.b64", deadline)
-        console.send(b"\n".join(lines) + b"\n\x04", deadline)
-        digest = hashlib.sha256(packed).hexdigest()
+        if status:
+            raise DefinitionFault(
+                f"the tests cannot be brought to {self._console.name}: none of {', '.join(self._roots)} can"
+                " be written to; give a folder that can in lava_test_dir"
+            )
+        if drive and self._from_drive(deadline):
+            return "read from a drive"
+        self._paste(deadline)
+        return "typed into the console"
+
+    def _from_drive(self, deadline: Deadline) -> bool:
+        command = (
+            f'for d in /sys/block/*; do if [ "$(cat $d/serial 2>/dev/null)" = {OVERLAY_SERIAL} ]; then'
+            ' tar xf /dev/${d##*/} -C "$labbook_root"; fi; done;'
+            f' [ "$(cat "{self._mark}" 2>/dev/null)" = {self._stamp} ]'
+        )
+        return run_command(self._console, command, deadline)[0] == 0
+
+    def _paste(self, deadline: Deadline) -> None:
+        """Type the tar, packed, as base64, and have it unpacked; gzip's own checksum and SHA-256 prove it."""
+        console = self._console
+        missing = 'm=; for t in tar gzip base64; do command -v $t >/dev/null 2>&1 || m=1; done; [ -z "$m" ]'
+        if run_command(console, missing, deadline)[0]:
+            raise DefinitionFault(
+                f"the tests cannot be brought to {console.name}: it cannot read the drive with them, and"
+                " typing them into its console needs tar, gzip and base64, which are not all there"
+            )
+        packed = gzip.compress(self._tar, 9, mtime=0)
+        text = base64.b64encode(packed)
+        lines = b"\n".join(text[at : at + LINE] for at in range(0, len(text), LINE))
+        file = f'"${{labbook_root}}{self._first}/{MARK}'
         check = (
-            "stty echo 2>/dev/null; base64 -d .labbook.b64 >.labbook.gz; "
-            f'{{ s=$(sha256sum .labbook.gz 2>/dev/null); [ -z "$s" ] || [ "${{s%% *}}" = {digest} ]; }}'
-            " && gzip -dc .labbook.gz >.labbook.tar && tar xf .labbook.tar &&"
-            f' rm -f .labbook.b64 .labbook.gz .labbook.tar && [ "$(cat {MARK})" = {stamp} ]'
+            f'stty echo 2>/dev/null; base64 -d <{file}.b64" >{file}.gz";'
+            f' s=$(sha256sum <{file}.gz" 2>/dev/null);'
+            f' {{ [ -z "$s" ] || [ "${{s%% *}}" = {hashlib.sha256(packed).hexdigest()} ]; }}'
+            f' && gzip -dc <{file}.gz" >{file}.tar" && tar xf {file}.tar" -C "$labbook_root"'
+            f' && rm -f {file}.b64" {file}.gz" {file}.tar" && [ "$(cat "{self._mark}")" = {self._stamp} ]'
         )
-        status, _ = run_command(console, check, deadline)
-        if status == 0:
-            return
-    raise DefinitionFault(
-        f"the tests could not be brought to {console.name}: what was typed into its console did not arrive"
-        f" unharmed in {folder}, twice (is there room to write?){console.last_words(4)}"
-    )
+        for _ in range(2):
+            run_command(console, "stty -echo 2>/dev/null", deadline)
+            console.line(f'cat >{file}.b64"', deadline)
+            console.send(lines + b"\n\x04", deadline)
+            if run_command(console, check, deadline)[0] == 0:
+                return
+        raise DefinitionFault(
+            f"the tests could not be brought to {console.name}: what was typed into its console did not"
+            f" arrive unharmed, twice (is there room to write?){console.last_words(4)}"
+        )

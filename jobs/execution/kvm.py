@@ -1,7 +1,7 @@
 """Does KVM work on this host? Only a guest can tell: a /dev/kvm that is there may hang everything it runs.
 
-The guest is a few instructions that end the machine in a way that nothing else does. The answer is kept on the
-host until it boots again.
+The guest is a few instructions that end the machine in a way that nothing else does. The answer is kept on
+the host until it boots again.
 """
 
 from __future__ import annotations

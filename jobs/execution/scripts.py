@@ -90,8 +90,8 @@ done
 :
 """
 
-# First by the recorded process groups, then by the handle that every process of the job has in its environment:
-# what a test left in the background is found as well.
+# First by the recorded process groups, then by the handle that every process of the job has in its
+# environment: what a test left in the background is found as well.
 SWEEP = (
     KILL.replace("{signal}", "KILL")
     + """

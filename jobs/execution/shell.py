@@ -6,13 +6,14 @@ import io
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from devices.drivers.expect import PANIC, Chunk, Console, ConsoleEnded, Search
 from jobs.domain import signals
 from jobs.domain.events import AttachmentKept, CaseStarted, ResultReported, SuiteEnded, SuiteStarted
+from jobs.domain.patterns import PatternTooSlow, ResultPattern
 from jobs.execution.journal import Journal
 from jobs.execution.ports import ConsoleFull, Files
 from jobs.execution.sync import Sync, Typist
@@ -24,8 +25,6 @@ AFTER_PANIC = 5.0
 AFTER_EXIT = 15.0
 """Seconds that the shell has to say how the runner ended, after the runner said that it ends."""
 
-Verdictor = Callable[[str], Sequence[signals.TestCase]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
@@ -35,8 +34,10 @@ class Expected:
     uuid: str
     origin: Mapping[str, Any] = field(default_factory=dict)
     """Name, version, source and revision, for the record."""
-    results_of: Callable[[signals.Output], signals.TestCase | None] | None = None
-    """Reads results from ordinary output, where the definition has a pattern."""
+    pattern: ResultPattern | None = None
+    """Finds results in ordinary output."""
+    warnings: tuple[str, ...] = ()
+    """What its author should know."""
 
 
 class TestShellRun:
@@ -120,7 +121,7 @@ class TestShellRun:
 
     def _take(self, chunk: Chunk) -> None:
         if self._scanner is None:
-            output = any(test.results_of is not None for test in self._expected.values())
+            output = any(test.pattern is not None for test in self._expected.values())
             self._scanner = signals.Scanner(chunk.offset, output=output)
         for signal in self._scanner.feed(chunk.data):
             self._act(signal)
@@ -136,11 +137,7 @@ class TestShellRun:
             case signals.TestCase():
                 self._result(signal)
             case signals.Output():
-                test = self._expected.get(signal.suite)
-                if test is not None and test.results_of is not None:
-                    found = test.results_of(signal)
-                    if found is not None:
-                        self._result(found)
+                self._output(signal)
             case signals.StartCase():
                 self._case = signal.case
                 self._journal.facts(
@@ -165,6 +162,29 @@ class TestShellRun:
             case _:
                 pass
 
+    def _output(self, signal: signals.Output) -> None:
+        """Look for a result in a line of ordinary output."""
+        test = self._expected.get(signal.suite)
+        if test is None or test.pattern is None:
+            return
+        try:
+            found = test.pattern.search(signal.text)
+        except PatternTooSlow as exc:
+            self._journal.note(self._node, "warning", f"{signal.suite}: {exc}")
+            return
+        if found is not None:
+            self._result(
+                signals.TestCase(
+                    offset=signal.offset,
+                    suite=signal.suite,
+                    set="",
+                    case=found.case,
+                    result=found.result,
+                    measurement=found.measurement,
+                    units=found.units,
+                )
+            )
+
     def _result(self, signal: signals.TestCase) -> None:
         self._results += 1
         if signal.case == self._case:
@@ -187,6 +207,8 @@ class TestShellRun:
     def _start_suite(self, signal: signals.StartRun) -> None:
         self._suite = signal.name
         test = self._expected.get(signal.name)
+        for warning in test.warnings if test is not None else ():
+            self._journal.note(self._node, "warning", f"{signal.name}: {warning}")
         self._journal.facts(
             SuiteStarted(
                 node=self._node,

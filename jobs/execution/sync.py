@@ -123,7 +123,11 @@ class Sync:
         """Wait, as the host, until every VM is closed."""
         with self._lock:
             self._apply(self._group.wait_at_gate(self._journal.now()))
-        while not self._gate.wait(deadline.tick):
+        self.wait_open(deadline)
+
+    def wait_open(self, deadline: Deadline) -> None:
+        """Wait until every VM is closed."""
+        while not self._gate.wait(max(0.01, deadline.tick)):
             deadline.check()
 
     def stop(self, reason: str) -> None:

@@ -41,6 +41,8 @@ class Network:
         return f"{self.prefix}.{node}"
 
 
+USER_NETWORK = "labbook-user-network"
+"""Name, in the test overlay, of the script that connects a VM to its host."""
 HOST_ADDRESS = "10.0.2.2"
 """Where a VM finds its host: the gateway of QEMU's user network."""
 
@@ -49,6 +51,31 @@ def mac(network: Network, node: int, card: int) -> str:
     """Return the address of a VM's card: 0 in the group's network, 1 in the user network."""
     tail = hashlib.sha256(f"{network.group}:{network.port}".encode()).digest()
     return f"52:54:{card:02x}:{tail[0]:02x}:{tail[1]:02x}:{node:02x}"
+
+
+def user_network_script(network: Network, node: int) -> str:
+    """Return the script that gives a VM's second card the address that QEMU's user network expects.
+
+    It changes nothing where the guest has done so itself (by DHCP), and needs ``ip`` or ``ifconfig``.
+    """
+    return f"""\
+for file in /sys/class/net/*/address; do
+  [ "$(cat "$file")" = {mac(network, node, 1)} ] || continue
+  card=${{file%/address}}; card=${{card##*/}}
+  if command -v ip >/dev/null 2>&1; then
+    ip -4 addr show dev "$card" | grep -q "inet " && exit 0
+    ip link set dev "$card" up && ip addr add 10.0.2.15/24 dev "$card"
+    ip route | grep -q "^default" || ip route add default via {HOST_ADDRESS}
+  elif command -v ifconfig >/dev/null 2>&1; then
+    ifconfig "$card" | grep -q "inet " && exit 0
+    ifconfig "$card" 10.0.2.15 netmask 255.255.255.0 up
+    route add default gw {HOST_ADDRESS} 2>/dev/null
+  fi
+  [ -s /etc/resolv.conf ] || echo "nameserver 10.0.2.3" 2>/dev/null >/etc/resolv.conf
+  exit 0
+done 2>/dev/null
+exit 0
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,6 +94,12 @@ def _open(
         raise InfrastructureError(f"{url} could not be downloaded: {exc}") from exc
 
 
+def refuse_local(url: str, place: Workplace) -> None:
+    """Raise `DefinitionFault` if a URL leads to the lab's own machine and may not."""
+    target = httpx.URL(url)
+    _address(url, target.copy_with(scheme="https") if target.scheme != "http" else target, place)
+
+
 def _address(url: str, target: httpx.URL, place: Workplace) -> str:
     """Return an address of the host that may be connected to."""
     port = target.port or (443 if target.scheme == "https" else 80)

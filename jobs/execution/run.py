@@ -1,0 +1,116 @@
+"""What all parts of one run share: its job, its journal, when to stop, and what went wrong first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from jobs.domain.definition.model import Vm
+from jobs.domain.events import Failure, NodePlan
+from jobs.execution.journal import Journal
+from jobs.execution.ports import Assignment, Cancellation, ConsoleFull, Consoles, Files, Superseded, Workplace
+from lab.kernel.deadline import Deadline
+from lab.kernel.errors import Canceled, JobError, TestFault
+
+logger = logging.getLogger(__name__)
+
+
+class Ended(JobError):
+    """The group has ended for a reason that is recorded elsewhere: whoever still waits gives up."""
+
+
+class Run:
+    """One run of a job. Thread-safe."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        journal: Journal,
+        consoles: Consoles,
+        files: Files,
+        cancel: Cancellation,
+        deadline: Deadline,
+        workplace: Workplace,
+    ) -> None:
+        self.assignment, self.journal, self.files, self.workplace = assignment, journal, files, workplace
+        self.deadline = Deadline(deadline.at, "the job", deadline.clock, self._why_stop)
+        """The whole job's; ends every wait when the run is cancelled or lost."""
+        self._consoles, self._cancel = consoles, cancel
+        self._lock = threading.Lock()
+        self._ended = ""
+        self.failure: Failure | None = None
+        """The first thing that went wrong."""
+        self.superseded = False
+        self.interrupted = False
+        """Whether the cancellation kept something from being done."""
+
+    @property
+    def definition_vms(self) -> dict[str, Vm]:
+        return {vm.role: vm for vm in self.assignment.definition.vms}
+
+    @property
+    def host(self) -> NodePlan:
+        return self.assignment.nodes[0]
+
+    @property
+    def vms(self) -> tuple[NodePlan, ...]:
+        return self.assignment.nodes[1:]
+
+    @property
+    def canceled(self) -> bool:
+        return self._cancel.requested
+
+    @property
+    def cancel_reason(self) -> str:
+        return self._cancel.reason
+
+    def _why_stop(self) -> Exception | None:
+        if self._cancel.requested:
+            return Canceled(self._cancel.reason)
+        return Ended(self._ended) if self._ended else None
+
+    def recorder(self, node: int) -> Callable[[bytes], int]:
+        """Return the function that records what a node prints."""
+        return lambda data: self._consoles.write(node, data)
+
+    def end(self, reason: str) -> None:
+        """Make everybody who waits give up."""
+        with self._lock:
+            self._ended = self._ended or reason
+
+    def fail(self, error: BaseException, node: int | None, action: str = "") -> None:
+        """Record what went wrong, if it is the first such thing, in the log of the run and for its ending."""
+        failure = self._failure_of(error, node, action)
+        if failure is None:
+            return
+        with self._lock:
+            first = self.failure is None
+            if first:
+                self.failure = failure
+        if not self.superseded:
+            try:
+                self.journal.note(failure.node, "error", failure.message)
+            except Superseded:
+                self.superseded = True
+
+    def _failure_of(self, error: BaseException, node: int | None, action: str) -> Failure | None:
+        if isinstance(error, Superseded):
+            self.superseded = True
+            self.end("another worker has taken over")
+            return None
+        if isinstance(error, Canceled | Ended):
+            self.interrupted = self.interrupted or isinstance(error, Canceled)
+            return None
+        if isinstance(error, ConsoleFull):
+            error = TestFault(str(error))
+        if isinstance(error, JobError):
+            kind = error.kind
+            return Failure(
+                kind=kind if kind in ("infrastructure", "job", "test") else "bug",  # type: ignore[arg-type]
+                message=str(error),
+                node=error.node if error.node is not None else node,
+                action=error.action or action,
+            )
+        logger.error("a bug ended part of job %s", self.assignment.job, exc_info=error)
+        return Failure(kind="bug", message=f"{type(error).__name__}: {error}", node=node, action=action)

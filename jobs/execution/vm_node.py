@@ -1,0 +1,227 @@
+"""A VM of the group: it is started, booted, tested and closed, in a thread of its own."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from devices.domain.config import VmTypeConfig
+from devices.drivers.expect import Console, ConsoleEnded, Panicked
+from devices.drivers.shell import HostShell
+from jobs.domain.definition.model import (
+    Action,
+    BootImage,
+    DeployImage,
+    DeployKernel,
+    DummyDeploy,
+    Login,
+    SubmitResults,
+    Vm,
+)
+from jobs.domain.events import NodePlan, VmStarted
+from jobs.execution import delivery
+from jobs.execution.boot import Booting, Prompts, run_command
+from jobs.execution.run import Run
+from jobs.execution.shell import TestShellRun
+from jobs.execution.shells import ShellPlan
+from jobs.execution.sync import Sync
+from jobs.execution.vms import USER_NETWORK, VmProcess
+from lab.kernel.deadline import Deadline
+from lab.kernel.errors import DeadlineExceeded, DefinitionFault, InfrastructureError, JobError, TestFault
+
+KILL_WITHIN = 30.0
+"""Seconds in which a VM's process must be gone once it is to end."""
+LIVENESS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmWork:
+    """What is prepared for a VM before it starts."""
+
+    process: VmProcess
+    command: str
+    """What is run on the host, for the record."""
+    login: Login
+    tar: bytes
+    """The test overlay; empty if it runs no tests."""
+    stamp: str
+    shells: tuple[ShellPlan, ...]
+    roots: tuple[str, ...] = ()
+    """Where the tests may lie on the node, tried first."""
+
+
+class VmNode:
+    """Sees one VM through its actions."""
+
+    def __init__(
+        self, run: Run, sync: Sync, shell: HostShell, node: NodePlan, vm: Vm, config: VmTypeConfig
+    ) -> None:
+        self._run, self._sync, self._shell = run, sync, shell
+        self._node, self._vm, self._config = node, vm, config
+        self._journal = run.journal
+        self._console: Console | None = None
+        self._work: VmWork | None = None
+        self._tested = False
+        self._delivered = False
+
+    def live(self, work: VmWork) -> None:
+        """Run all actions. Raises what ends it early; the VM is gone in any case afterwards."""
+        self._work = work
+        action: Action | None = None
+        shells = iter(work.shells)
+        try:
+            for action in self._actions():
+                self._run.deadline.check()
+                if isinstance(action, DeployImage | DeployKernel | DummyDeploy):
+                    continue  # done before the start
+                if isinstance(action, SubmitResults):
+                    self._journal.result(self._node.index, action.command, "pass", message="results are kept")
+                    continue
+                started = time.monotonic()
+                if isinstance(action, BootImage):
+                    self._boot()
+                else:
+                    self._test(next(shells))
+                self._journal.result(
+                    self._node.index, action.command, "pass", seconds=time.monotonic() - started
+                )
+            if self._console is None:
+                self._boot()
+        except JobError as exc:
+            exc.node = self._node.index if exc.node is None else exc.node
+            exc.action = exc.action or (action.command if action is not None else "boot")
+            raise
+        finally:
+            self._close()
+
+    def _actions(self) -> list[Action]:
+        return [a for a in self._run.assignment.definition.actions if a.applies_to(self._node.role)]
+
+    # -- starting and booting ------------------------------------------------------------------------
+
+    def _boot(self) -> None:
+        """Start the VM (anew, if it runs) and bring it to a shell."""
+        assert self._work is not None
+        index = self._node.index
+        if self._console is not None:
+            self._journal.phase(index, "boot", "reboot")
+            self._stop()
+        self._journal.phase(index, "boot", "start")
+        process = self._work.process
+        prompts = Prompts.compile(
+            (self._vm.shell_prompt,) if self._vm.shell_prompt else self._config.prompts, self._login()
+        )
+        terminal = process.start(self._run.deadline.within(60, f"the start of {self._node.name}"))
+        self._console = Console(terminal, self._run.recorder(index), self._node.name)
+        pid = self._pid(process)
+        self._journal.facts(
+            VmStarted(node=index, command=self._work.command, pid=pid, at=self._journal.now())
+        )
+        self._delivered = self._tested = False
+        deadline = self._run.deadline.within(self._config.boot_timeout, f"the boot of {self._node.name}")
+        try:
+            Booting(self._console, prompts, self._milestone).run(deadline)
+        except ConsoleEnded as exc:
+            raise self._died_booting(exc) from exc
+
+    def _pid(self, process: VmProcess) -> int | None:
+        """Return the process's number; the script writes it down as its first step."""
+        limit = Deadline.after(5, "the process number", stop=self._run.deadline.stop)
+        while not limit.expired:
+            if (pid := process.pid(self._run.deadline)) is not None:
+                return pid
+        return None
+
+    def _login(self) -> Login:
+        """Return how to log in: the definition's words, else the VM type's."""
+        assert self._work is not None
+        login, config = self._work.login, self._config
+        if login.username or login.login_prompt:
+            return login
+        return replace(
+            login,
+            login_prompt=config.login_prompt,
+            username=config.username,
+            password_prompt=config.password_prompt,
+            password=config.password,
+        )
+
+    def _milestone(self, name: str, seconds: float, offset: int) -> None:
+        self._journal.result(self._node.index, name, "pass", seconds=seconds, offset=offset)
+        if name == "kernel-started":
+            self._journal.phase(self._node.index, "boot", "kernel")
+
+    def _died_booting(self, exc: ConsoleEnded) -> JobError:
+        """Return the error for a VM that ended before it came to a shell."""
+        self._shell.run(
+            "true", self._run.deadline.within(LIVENESS, "the host's answer")
+        )  # raises if it is lost
+        words = f"{self._node.name} ended while it booted: {exc}"
+        assert self._console is not None
+        if self._vm.launch_with or self._console.panic_seen:
+            return DefinitionFault(words)
+        return InfrastructureError(words)
+
+    # -- testing -------------------------------------------------------------------------------------
+
+    def _test(self, plan: ShellPlan) -> None:
+        if self._console is None or (plan.reboots and self._tested and self._config.reboot_between_shells):
+            self._boot()
+        self._tested = True
+        console = self._console
+        assert console is not None
+        index = self._node.index
+        deadline = plan.deadline(self._run.deadline)
+        try:
+            if not self._delivered:
+                self._deliver(console, deadline)
+            self._journal.phase(index, "test", "test shell")
+            where = f'"${{labbook_root}}"{plan.folder}'
+            TestShellRun(index, console, self._journal, self._sync, self._run.files, plan.expected).run(
+                f"{where}/bin/lava-test-runner {where}", deadline
+            )
+        except (ConsoleEnded, TestFault):
+            self._shell.run("true", self._run.deadline.within(LIVENESS, "the host's answer"))
+            raise
+
+    def _deliver(self, console: Console, deadline: Deadline) -> None:
+        """Bring the tests of all shells to the node, and connect it to its host."""
+        work = self._work
+        assert work is not None
+        index = self._node.index
+        self._journal.phase(index, "test", "bring the tests")
+        roots = tuple(dict.fromkeys((*work.roots, "/", "/tmp", "/run", "/dev/shm")))
+        try:
+            way = delivery.ToConsole(console, work.tar, work.shells[0].folder, work.stamp, roots).run(
+                deadline, drive=bool(work.process.spec.overlay)
+            )
+            run_command(console, f'sh "${{labbook_root}}"{work.shells[0].folder}/{USER_NETWORK}', deadline)
+        except (ConsoleEnded, Panicked) as exc:
+            raise TestFault(f"{self._node.name} ended before its test shell began: {exc}") from exc
+        except DeadlineExceeded as exc:
+            raise TestFault(
+                f"the tests could not be brought to {self._node.name} in time{console.last_words(4)}"
+            ) from exc
+        self._delivered = True
+        self._journal.note(index, "debug", f"the tests were {way} ({len(work.tar)} bytes)")
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        """End the process and hang up."""
+        assert self._work is not None
+        console, self._console = self._console, None
+        try:
+            self._work.process.kill(Deadline.after(KILL_WITHIN, f"the end of {self._node.name}"))
+        finally:
+            if console is not None:
+                console.close()
+
+    def _close(self) -> None:
+        if self._console is None:
+            return
+        self._journal.phase(self._node.index, "close", "power off")
+        try:
+            self._stop()
+        except JobError as exc:  # clean-up will have the last word on it
+            self._journal.note(self._node.index, "warning", f"power off: {exc}")
