@@ -123,10 +123,8 @@ def test_a_change_to_another_type_is_recorded() -> None:
 def test_a_command_that_loses_a_race_decides_again(monkeypatch: pytest.MonkeyPatch) -> None:
     register_types()
     register_board()
-    load, faster = (
-        commands.load_board,
-        [boards.reserve, lambda state, job: boards.release(state, job, "done")],
-    )
+    load = commands.load_board
+    faster: list[list[Event]] = [[BoardReserved(job=7)], [BoardReleased(job=7, reason="done")]]
 
     def overtaken(name: str) -> Loaded[boards.Board]:
         found = load(name)
