@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import Http404
 from rest_framework import exceptions
+from rest_framework.exceptions import ErrorDetail
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -45,7 +46,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
         case SuspiciousOperation():
             return Response({"detail": f"The request cannot be accepted: {error}."}, 400)
         case exceptions.NotAuthenticated():
-            error.detail = "This needs an account: send the header Authorization: Token …"
+            error.detail = ErrorDetail("This needs an account: send the header Authorization: Token …")
         case Http404():
             return Response({"detail": "There is nothing at this address."}, 404)
     return exception_handler(error, context)

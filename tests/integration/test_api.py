@@ -51,7 +51,7 @@ def client(user: User) -> Client:
 def post(
     api: Client, path: str, body: str | bytes = "", kind: str = "application/json", **headers: str
 ) -> Any:
-    return api.post(path, body, content_type=kind, headers=headers)
+    return api.generic("POST", path, body, content_type=kind, headers=headers)
 
 
 # -- who is asking -------------------------------------------------------------------------------
