@@ -13,12 +13,12 @@ rules, in a sentence each:
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jobs.domain import wire
 from jobs.domain.events import Fact, GateOpened, MessageSent, NodePlan, WaitEnded, WaitKind, WaitStarted
+from jobs.domain.exchange import Arrival, Exchange
 from jobs.domain.signals import Request
 
 RESERVED = frozenset({"lava_vm_start", "lava_vm_stop"})
@@ -28,8 +28,6 @@ MAX_DATA = 32 * 1024
 """Characters of one message."""
 MAX_KEPT = 16 * 1024 * 1024
 """Characters of all messages of a job."""
-ANSWERS_KEPT = 64
-"""Answers per node that can be repeated."""
 WAITS_KEPT = 64
 """Requests of one node that may wait at once."""
 
@@ -71,23 +69,13 @@ class _Wait:
 
 
 @dataclass(slots=True)
-class _Answer:
-    """What a request was answered; not `done` while it still waits."""
-
-    lines: tuple[str, ...] = ()
-    done: bool = False
-
-
-@dataclass(slots=True)
 class _Member:
     index: int
     name: str
     role: str
     closed: str | None = None
     """Why, once it is closed."""
-    session: str = ""
-    past_sessions: list[str] = field(default_factory=list)
-    answers: OrderedDict[int, _Answer] = field(default_factory=OrderedDict)
+    exchange: Exchange = field(default_factory=Exchange)
 
 
 class _Refused(Exception):
@@ -155,23 +143,13 @@ class Group:
         """Act on a request from `node`. Never raises: what cannot be granted is answered with words."""
         member = self._members[node]
         effects: list[Effect] = []
-        if request.number is not None:
-            if request.session in member.past_sessions:
-                return []
-            if request.session != member.session:
+        match member.exchange.receive(request):
+            case Arrival.SETTLED:
+                return _reply(node, member.exchange.lines)
+            case Arrival.NEW_SESSION:
                 effects += self.shell_ended(node, "its test shell was started anew", at)
-                member.past_sessions = [*member.past_sessions[-7:], member.session]
-                member.session, member.answers = request.session, OrderedDict()
-            if request.verb == "MORE":
-                return effects + self._more(member, request)
-            if request.verb == "CANCEL":
-                return effects + self._give_up(member, request, at)
-            known = member.answers.get(request.number)
-            if known is not None:
-                heard = wire.answer(request.session, request.number, "wait")
-                return [*effects, Reply(node, known.lines[: wire.WINDOW] if known.done else heard)]
-            member.answers[request.number] = _Answer()
-            self._forget_old(member)
+        if request.verb == "CANCEL":
+            return effects + self._give_up(member, request, at)
         try:
             return effects + self._grant(member, request, at)
         except _Refused as refusal:
@@ -301,18 +279,6 @@ class Group:
             return effects + self._end(wait, at)
         return effects + self._heard(member.index, request)
 
-    def _more(self, member: _Member, request: Request) -> list[Effect]:
-        """Hand out the next lines of a long answer: ``MORE <request number> <lines received>``."""
-        try:
-            number, received = (int(word[:9]) for word in request.args)
-        except ValueError:
-            return []
-        known = member.answers.get(number)
-        if known is None or not known.done or received < 0:
-            return []
-        lines = known.lines[received : received + wire.WINDOW]
-        return [Reply(member.index, lines)] if lines else []
-
     def _give_up(self, member: _Member, request: Request, at: float) -> list[Effect]:
         """Withdraw a request whose helper was killed or timed out: ``CANCEL <request number>``."""
         effects: list[Effect] = []
@@ -399,8 +365,8 @@ class Group:
     def _drop(self, wait: _Wait, reason: str, at: float) -> list[Effect]:
         """Forget a wait that nobody is there for any more."""
         self._waits.remove(wait)
-        if wait.request is not None and wait.request.number is not None:
-            self._members[wait.node].answers.pop(wait.request.number, None)
+        if wait.request is not None:
+            self._members[wait.node].exchange.forget(wait.request)
         fact = WaitEnded(node=wait.node, kind=wait.kind, id=wait.id, ok=False, reason=reason, at=at)
         return [Happened(fact)]
 
@@ -429,30 +395,14 @@ class Group:
         return "\n".join(pair.replace("\r\n", "\n").replace("\n", "\\n") for pair in pairs)
 
     def _heard(self, node: int, request: Request) -> list[Effect]:
-        if request.number is None:
-            return []
-        return [Reply(node, wire.answer(request.session, request.number, "wait"))]
+        return _reply(node, self._members[node].exchange.heard(request))
 
     def _answer(self, node: int, request: Request, status: wire.Status, text: str) -> list[Effect]:
-        if request.number is None:
-            return self._answer_by_hand(node, request, status, text)
-        lines = wire.answer(request.session, request.number, status, text)
-        member = self._members[node]
-        if request.session == member.session and request.number in member.answers:
-            member.answers[request.number] = _Answer(lines, done=True)
-        return [Reply(node, lines[: wire.WINDOW])]
+        return _reply(node, self._members[node].exchange.answer(request, status, text))
 
-    def _answer_by_hand(self, node: int, request: Request, status: wire.Status, text: str) -> list[Effect]:
-        """Answer a request that no helper made, in LAVA's words; ``lava-send`` never had an answer."""
-        if request.verb not in ("WAIT", "WAIT_ALL", "SYNC"):
-            return []
-        said = " nack" if status == "no" else "".join(f" {pair}" for pair in text.split("\n") if pair)
-        return [Reply(node, (f"<LAVA_{request.verb}_COMPLETE{said}>",))]
 
-    def _forget_old(self, member: _Member) -> None:
-        done = [number for number, answer in member.answers.items() if answer.done]
-        for number in done[: max(0, len(done) - ANSWERS_KEPT)]:
-            del member.answers[number]
+def _reply(node: int, lines: tuple[str, ...]) -> list[Effect]:
+    return [Reply(node, lines)] if lines else []
 
 
 def _id_of(request: Request, command: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pty
 import re
@@ -9,17 +11,22 @@ import selectors
 import shutil
 import signal
 import subprocess
+import termios
 import time
 import tty
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+import yaml
 
 from jobs.domain import overlay, signals, testdef
 from jobs.domain.events import Fact, NodePlan
 from jobs.domain.multinode import Group, Happened, Reply, StartVms
 from jobs.target import helpers
 
+S = TypeVar("S", bound=signals.Signal)
 BUSYBOX = "/bin/busybox"
 
 
@@ -69,7 +76,8 @@ class Node:
     def text(self) -> str:
         return self.output.decode("utf-8", "replace").replace("\r\n", "\n")
 
-    def signals(self, kind: type[signals.Signal]) -> list[signals.Signal]:
+    def said(self, kind: type[S]) -> list[S]:
+        """The signals of that kind, in order."""
         return [one for one in self.seen if isinstance(one, kind)]
 
     def results(self, suite: str | None = None) -> dict[str, signals.TestCase]:
@@ -170,7 +178,7 @@ class Lab:
             env=environment,
             cwd=folder,
             start_new_session=True,
-            preexec_fn=_take_terminal,  # noqa: PLW1509 - the child is a fresh single-threaded process
+            preexec_fn=_take_terminal,
         )
         os.close(slave)
         os.set_blocking(master, False)
@@ -222,7 +230,7 @@ class Lab:
             os.close(node.master)
             node.exited = True
             return
-        data = self.noise.get(node.plan.name, lambda same: same)(data)
+        data = self.noise[node.plan.name](data) if node.plan.name in self.noise else data
         node.output += data
         for one in node.scanner.feed(data):
             node.seen.append(one)
@@ -255,10 +263,8 @@ class Lab:
     def stop(self) -> None:
         for node in self.nodes.values():
             if not node.exited:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.killpg(node.process.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
                 node.process.wait()
                 os.close(node.master)
                 node.exited = True
@@ -266,16 +272,11 @@ class Lab:
 
 def _take_terminal() -> None:
     """Make the pty the controlling terminal, as a login on a console does."""
-    import fcntl
-    import termios
-
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def definition(*steps: str, name: str = "t", install: Sequence[str] = (), extra: str = "") -> str:
     """Return the YAML of a small test definition."""
-    import yaml
-
     body: dict[str, object] = {
         "metadata": {"name": name, "format": "Lava-Test Test Definition 1.0"},
         "run": {"steps": list(steps)},
