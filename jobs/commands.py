@@ -178,7 +178,7 @@ def start_job(number: int, worker: str) -> int:
 
 
 def lose_job(number: int, fence: int, reason: str) -> bool:
-    """End a job whose worker is gone; its board is quarantined, for nobody cleaned it.
+    """End a job whose worker is gone. Its board is quarantined, until a worker has cleaned it.
 
     Returns whether it was there to be lost: false if it has ended, or another worker has it.
     """
@@ -195,9 +195,34 @@ def lose_job(number: int, fence: int, reason: str) -> bool:
                 Append(stream=life.stream(number), expected=version, events=events),
                 *board_returned(job, reason=f"job {number} was lost", dirt=reason),
                 meta=Meta(actor=LAB, cause="lease"),
-                follow_ups=[SCHEDULE],
+                follow_ups=[
+                    FollowUp(task="jobs.tasks.recover_board", args=(number,), site=job.site),
+                    SCHEDULE,
+                ],
             )
             leases.drop(number, fence)
+        return True
+
+    return _retried(once)
+
+
+def return_board(number: int, evidence: str) -> bool:
+    """Put the board of a lost job to use again, for it was found clean; `evidence` says what was seen.
+
+    Returns whether the board waited for that: false if it is out of use for another reason by now.
+    """
+    job, _ = load_job(number)
+
+    def once() -> bool:
+        board = load_board(job.board)
+        if not boards.is_quarantined_after(board.state, number):
+            return False
+        events = boards.bring_online(board.state, f"clean again after job {number}: {evidence}")
+        store.append(
+            Append(stream=board.stream, expected=board.version, events=events),
+            meta=Meta(actor=LAB, cause="recovery"),
+            follow_ups=[SCHEDULE],
+        )
         return True
 
     return _retried(once)

@@ -7,21 +7,22 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
-from django.utils.module_loading import import_string
 
 from devices import queries as inventory
+from devices.domain.config import BoardConfig
 from jobs import leases, queries
 from jobs.domain.definition.model import Invalid
 from jobs.domain.definition.validate import read_accepted
-from jobs.domain.events import Failure, NoteTaken
+from jobs.domain.events import Check, CleanedUp, Failure, NoteTaken
 from jobs.domain.job import Job, Stale
 from jobs.execution.ports import (
     Assignment,
@@ -47,10 +48,10 @@ SHUT_DOWN = "the worker was shut down while the job ran"
 log = logging.getLogger(__name__)
 
 
-class Execute(Protocol):
-    """Does the work: `jobs.execution.run.run_job`."""
+class Execution(Protocol):
+    """Does the work: `jobs.real_execution`, or what a test puts in its place."""
 
-    def __call__(
+    def run_job(
         self,
         assignment: Assignment,
         *,
@@ -60,7 +61,22 @@ class Execute(Protocol):
         cancel: Cancellation,
         deadline: Deadline,
         workplace: Workplace,
-    ) -> Ending: ...
+    ) -> Ending:
+        """Run a job on its board."""
+
+    def clean_host(self, board: BoardConfig, job: int, deadline: Deadline) -> Evidence:
+        """Remove what a job left on its host, and look whether it is gone."""
+
+
+class Evidence(Protocol):
+    """What was looked at, and whether all of it is as it should be."""
+
+    @property
+    def checks(self) -> Sequence[Check]: ...
+    @property
+    def clean(self) -> bool: ...
+    @property
+    def dirt(self) -> str: ...
 
 
 class Stop:
@@ -73,10 +89,9 @@ class Stop:
         self.requested = True
 
 
-def execution() -> Execute:
+def execution() -> Execution:
     """Return what does the work, as the settings name it."""
-    execute: Execute = import_string(settings.LABBOOK["EXECUTION"])
-    return execute
+    return cast(Execution, import_module(settings.LABBOOK["EXECUTION"]))
 
 
 def run(number: int, fence: int, stop: Stop) -> None:
@@ -120,7 +135,7 @@ def _executed(
     timeout = JobRow.objects.values_list("timeout", flat=True).get(pk=job.number)
     connection.close()  # not needed while the job runs: the log has its own thread
     try:
-        return execution()(
+        return execution().run_job(
             assignment,
             report=writer,
             consoles=writer,
@@ -139,9 +154,16 @@ def _executed(
         failure = Failure(kind="bug", message=f"Labbook itself failed: {type(exc).__name__}: {exc}")
     note = f"{failure.message} (the traceback is in the log of worker {job.worker})"
     writer.report(NoteTaken(node=None, level="error", text=note, at=time.time()))
-    return Ending(
-        outcome="incomplete", failure=failure, clean=False, dirt="Labbook failed before it had cleaned up"
-    )
+    return _cleaned_up(assignment, failure, writer)
+
+
+def _cleaned_up(assignment: Assignment, failure: Failure, writer: LogWriter) -> Ending:
+    """Clean the host after an execution that could not."""
+    board = assignment.board
+    deadline = Deadline.after(board.cleanup_timeout, f"cleaning board {assignment.board_name}")
+    evidence = execution().clean_host(board, assignment.job, deadline)
+    writer.report(CleanedUp(checks=list(evidence.checks), clean=evidence.clean, at=time.time()))
+    return Ending(outcome="incomplete", failure=failure, clean=evidence.clean, dirt=evidence.dirt)
 
 
 def _finish(recorder: Recorder, ending: Ending, stop: Stop) -> None:

@@ -17,11 +17,16 @@ from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.signals import post_execute_in_worker, pre_execute
 
+from devices import queries as inventory
+from devices.commands import load_board
+from devices.domain import board as boards
 from jobs import commands, runner
 from jobs.domain.job import Stale
+from jobs.loading import load_job
 from jobs.models import Job
 from jobs.worker_process import TICK, Ended, WorkerProcess
 from lab import cluster_ties
+from lab.kernel.deadline import Deadline
 
 EXTRA_TIME = 300.0
 """Seconds that a run may take beyond its timeout, to clean up, before its process is stopped from outside."""
@@ -54,6 +59,21 @@ def run_job(number: int) -> str:
     if commands.lose_job(number, fence, f"the process that ran the job is gone ({ended})"):
         log.error("job %d is lost: %s", number, ended)
     return f"job {number}: {ended}"
+
+
+def recover_board(number: int) -> str:
+    """Clean the host that a lost job left behind, and put the board to use again if that is proven."""
+    job, _ = load_job(number)
+    if not boards.is_quarantined_after(load_board(job.board).state, number):
+        return f"board {job.board} does not wait to be cleaned after job {number}"
+    config = inventory.effective_config(job.board)
+    deadline = Deadline.after(config.cleanup_timeout, f"cleaning board {job.board}")
+    evidence = runner.execution().clean_host(config, number, deadline)
+    if not evidence.clean:
+        log.error("board %s stays quarantined after job %d: %s", job.board, number, evidence.dirt)
+        return f"board {job.board} stays quarantined: {evidence.dirt}"
+    commands.return_board(number, "; ".join(f"{one.what}: {one.found}" for one in evidence.checks))
+    return f"board {job.board} is clean again"
 
 
 def _supervised(number: int, fence: int, limit: float) -> Ended:

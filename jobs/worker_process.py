@@ -57,10 +57,13 @@ class WorkerProcess:
         reads, writes = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
+        # Held back, not lost, until the new process can do something about it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         self.pid = os.fork()
         if self.pid == 0:
             os.close(writes)
             _work(work, reads)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reads)
         self._lifeline = writes
         self._handle = os.pidfd_open(self.pid)
@@ -111,6 +114,7 @@ def _work(work: Callable[[Stop], None], lifeline: int) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         threading.Thread(target=_watch_lifeline, args=(lifeline,), name="lifeline", daemon=True).start()
         work(stop)
         status = 0

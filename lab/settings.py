@@ -205,7 +205,7 @@ LABBOOK: dict[str, Any] = {
     "ANONYMOUS_READ": env_bool("LABBOOK_ANONYMOUS_READ", default=True),
     "DEFAULT_VISIBILITY": env_str("LABBOOK_DEFAULT_VISIBILITY", "public"),
     # What runs a job; tests of the supervision put something simpler in its place.
-    "EXECUTION": env_str("LABBOOK_EXECUTION", "jobs.execution.run.run_job"),
+    "EXECUTION": env_str("LABBOOK_EXECUTION", "jobs.real_execution"),
     # How writers wake web processes: unix, postgres, redis, none; empty: as database and REDIS_URL suggest.
     "DOORBELL": env_str("LABBOOK_DOORBELL"),
 }

@@ -35,6 +35,7 @@ from lab.kernel.errors import NotFound, Rejected
 from lab.kernel.events import Event
 
 State = Literal["free", "reserved", "offline", "quarantined", "retired"]
+OFFLINE_BEFORE = "it was offline before"
 HELD_FAST = ("device_type", "site", "config")
 """What a running job relies on until its clean-up is done."""
 
@@ -258,11 +259,21 @@ def release(state: Board, job: int, reason: str) -> list[Event]:
 def quarantine(state: Board, job: int, reason: str) -> list[Event]:
     """Decide that `job` gives it back, but nobody gets it: it could not be proven clean, for `reason`."""
     _held(state, job)
-    why = f"not proven clean after job {job}: {reason}"
+    why = _unclean_after(job) + reason
     if state.offline and not state.quarantined:
-        why += f" (it was offline before: {state.offline})"
+        why += f" ({OFFLINE_BEFORE}: {state.offline})"
     why = storable(why)
     return [BoardReleased(job=job, reason=why), BoardTakenOffline(reason=why, quarantined=True)]
+
+
+def is_quarantined_after(state: Board, job: int) -> bool:
+    """Whether it is out of use for no other reason than that `job` left it unclean."""
+    return (
+        state.quarantined
+        and not state.retired
+        and state.offline.startswith(_unclean_after(job))
+        and OFFLINE_BEFORE not in state.offline
+    )
 
 
 def exists(state: Board, name: str) -> Board:
@@ -270,6 +281,10 @@ def exists(state: Board, name: str) -> Board:
     if not state.name:
         raise NotFound(f"There is no board {name!r}.")
     return state
+
+
+def _unclean_after(job: int) -> str:
+    return f"not proven clean after job {job}: "
 
 
 def _held(state: Board, job: int) -> None:

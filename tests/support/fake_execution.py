@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import dataclass
 
+from devices.domain.config import BoardConfig
 from jobs.domain.events import Check, CleanedUp, NodeClosed, PhaseStarted, ResultReported
 from jobs.execution.ports import Assignment, Cancellation, Consoles, Ending, Files, Reporter, Workplace
 from lab.kernel.deadline import Deadline
@@ -47,6 +49,25 @@ def run_job(
     if "dirty" in words:
         return Ending(outcome="complete", clean=False, dirt="a process is left")
     return Ending(outcome="complete")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    checks: tuple[Check, ...]
+
+    @property
+    def clean(self) -> bool:
+        return all(check.ok for check in self.checks)
+
+    @property
+    def dirt(self) -> str:
+        return "; ".join(f"{check.what}: {check.found}" for check in self.checks if not check.ok)
+
+
+def clean_host(board: BoardConfig, job: int, deadline: Deadline) -> Evidence:
+    """A host that is clean, unless its name says otherwise."""
+    ok = board.ssh.host != "192.0.2.66"
+    return Evidence((Check(what="processes", found="none" if ok else "a zombie", ok=ok),))
 
 
 def _talk(lines: int, report: Reporter, consoles: Consoles) -> None:
