@@ -26,7 +26,7 @@ from typing import Protocol
 import psycopg
 import redis
 import redis.asyncio
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 
 CHANNEL = "labbook"
 
@@ -40,7 +40,7 @@ class Doorbell(Protocol):
     """Whether `ring` belongs inside the writer's transaction (it is then delivered at commit)."""
 
     def ring(self) -> None:
-        """Wake every listener. Never raises, never waits."""
+        """Wake every listener. Never waits; outside a transaction it never raises."""
 
     def listening(self, wake: Wake) -> contextlib.AbstractAsyncContextManager[asyncio.Future[None]]:
         """While in this context, call `wake` in the event loop for every ring.
@@ -137,8 +137,17 @@ class PostgresDoorbell:
     transactional = True
 
     def ring(self) -> None:
-        # A failure here is a failure of the connection itself, which the caller meets anyway.
-        with contextlib.suppress(DatabaseError), connection.cursor() as cursor:
+        if connection.in_atomic_block:
+            # Must not be caught: a statement that failed has doomed the transaction, and PostgreSQL would
+            # answer its COMMIT by rolling back without an error.
+            self._notify()
+        else:
+            with contextlib.suppress(Error):
+                self._notify()
+
+    @staticmethod
+    def _notify() -> None:
+        with connection.cursor() as cursor:
             cursor.execute(f"NOTIFY {CHANNEL}")
 
     @contextlib.asynccontextmanager

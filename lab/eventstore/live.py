@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
+GAP = 0.01
+"""Seconds between two looks at the database. The first ring after a quiet time is answered at once."""
 SAFETY_POLL = 1.0
 """Seconds. The longest that a lost ring can delay anything."""
 REMEMBERED = 20_000
@@ -46,14 +48,15 @@ class News(NamedTuple):
 
 
 @functools.cache
-def _doorbell(kind: str, vendor: str, redis_url: str, folder: str) -> Doorbell:
+def choose_doorbell(kind: str, vendor: str, redis_url: str) -> Doorbell:
+    """Return the doorbell that LABBOOK_DOORBELL names or, if empty, that fits database and REDIS_URL."""
     match kind or ("redis" if redis_url else "postgres" if vendor == "postgresql" else "unix"):
         case "redis":
             return RedisDoorbell(redis_url)
         case "postgres":
             return PostgresDoorbell()
         case "unix":
-            return UnixDoorbell(settings.VAR_DIR / folder)
+            return UnixDoorbell(settings.VAR_DIR / "run")
         case "none":
             return SilentDoorbell()
         case other:
@@ -61,9 +64,8 @@ def _doorbell(kind: str, vendor: str, redis_url: str, folder: str) -> Doorbell:
 
 
 def doorbell() -> Doorbell:
-    """Return the doorbell that fits the shape this lab runs in, or that LABBOOK_DOORBELL names."""
-    kind: str = settings.LABBOOK["DOORBELL"]
-    return _doorbell(kind, connection.vendor, settings.REDIS_URL, "run")
+    """Return the doorbell of the shape that this lab runs in."""
+    return choose_doorbell(settings.LABBOOK["DOORBELL"], connection.vendor, settings.REDIS_URL)
 
 
 def ring() -> None:
@@ -108,7 +110,7 @@ class LogHub:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        await self.read(connection.close)
+        await self.read(_close_connection)
         self._thread.shutdown()
 
     def abandon(self) -> None:
@@ -163,7 +165,7 @@ class LogHub:
                     self.head = self._since = await self.read(_head)
                     first = False
                 await self._catch_up()
-            except Error:
+            except Exception:
                 # The database is away. Sockets stay; the next poll tries again.
                 log.warning("The log cannot be read; trying again in %s s.", self._poll, exc_info=True)
                 await asyncio.sleep(self._poll)
@@ -172,6 +174,7 @@ class LogHub:
             self._wakes += 1
             self._woken.set()
             self._woken = asyncio.Event()
+            await asyncio.sleep(GAP)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll):
                     await self._rung.wait()
@@ -196,6 +199,10 @@ class LogHub:
             except Exception:
                 log.warning("The doorbell is silent; polling each %s s.", self._poll, exc_info=True)
             await asyncio.sleep(self._poll)
+
+
+def _close_connection() -> None:
+    connection.close()  # that of the thread this runs in
 
 
 def _head() -> int:
