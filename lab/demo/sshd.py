@@ -11,6 +11,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,6 +46,12 @@ AllowTcpForwarding no
 AllowAgentForwarding no
 X11Forwarding no
 """
+
+# Becomes a program that the kernel ends (PR_SET_PDEATHSIG) when whoever started it dies, however it dies.
+_TIED = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM);"
+    " os.getppid() == int(sys.argv[1]) or sys.exit(1); os.execv(sys.argv[2], sys.argv[2:])"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +101,10 @@ class Sshd:
             self._write_config(free)
             # Its own session: a Ctrl-C at the terminal is for whoever started us, who then stops it in order.
             self._process = subprocess.Popen(
-                [program, "-D", "-f", str(self._path("config")), "-E", str(self._path("log"))],
+                [
+                    *(sys.executable, "-IS", "-c", _TIED, str(os.getpid())),
+                    *(program, "-D", "-f", str(self._path("config")), "-E", str(self._path("log"))),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ import os
 import pwd
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -116,3 +117,26 @@ def test_it_works_for_an_ordinary_user(tmp_path_factory: pytest.TempPathFactory)
         subprocess.run(["rm", "-rf", str(folder)], check=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == users[0].pw_name
+
+
+def test_it_ends_with_whoever_started_it_even_if_that_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from lab.demo.sshd import Sshd\n"
+        "server = Sshd(Path(sys.argv[1]))\n"
+        "print(server.start().port, server._process.pid, flush=True)\n"
+        "time.sleep(1000)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as starter:
+        assert starter.stdout
+        pid = int(starter.stdout.readline().split()[1])
+        server = psutil.Process(pid)
+        starter.kill()
+    deadline = Deadline.after(20)
+    # Where nobody buries it, it stays a zombie: as good as gone.
+    while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
+        deadline.check()
+        time.sleep(0.02)

@@ -10,7 +10,7 @@ from django.db import connections
 
 from jobs import reconciler
 from jobs.management import supervision
-from lab.supervise import Child, Supervisor
+from lab.supervise import Child, Supervisor, die_with_supervisor
 
 
 class Command(BaseCommand):
@@ -33,6 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: str, port: int, workers: int, **options: Any) -> None:
         if workers < 1:
             raise CommandError("--workers must be at least 1")
+        die_with_supervisor()  # where somebody supervises even this, as the demo does
         supervision.check_migrations()
         with supervision.alone("serve"), _listening(host, port) as sock:
             reconciler.release_claims(settings.SITE_NAME)
