@@ -1,10 +1,12 @@
-"""Copying a file to a host by sftp: streamed, pipelined, under a temporary name, compared, renamed."""
+"""Files to and from a host by sftp: streamed, pipelined, under a temporary name, compared, renamed."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import secrets
+import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 import paramiko
@@ -23,55 +25,88 @@ CHECK_ABOVE = 64 * 1024
 """Bytes from which the host is asked for the checksum of what it stored; below, its size must do."""
 
 
-def upload(
-    host: SshHost,
-    channel: paramiko.Channel,
-    source: BinaryIO,
-    path: str,
-    deadline: Deadline,
-    *,
-    mode: int,
-    progress: Progress | None,
-) -> str:
-    """See `devices.drivers.shell.HostShell.put`; `channel` is a fresh session, closed at the end."""
-    temporary = f"{path}.{secrets.token_hex(6)}.part"
-    client = _client(host, channel)
-    try:
+class Sftp:
+    """The sftp sessions of one host: opened when all others are in use, and kept for the next user."""
+
+    def __init__(self, host: SshHost) -> None:
+        self._host = host
+        self._idle: list[paramiko.SFTPClient] = []
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def _session(self, path: str, deadline: Deadline) -> Iterator[paramiko.SFTPClient]:
+        with self._lock:
+            client = self._idle.pop() if self._idle else None
+        if client is None:
+            client = self._open(deadline)
         try:
-            digest, size = _stream(client, source, temporary, deadline, progress)
-            stored = client.stat(temporary).st_size
-            if stored != size:
-                raise InfrastructureError(f"{host.name} stored {stored} of {size} bytes of {path}")
-            if size > CHECK_ABOVE:
-                _compare(host, temporary, digest, deadline)
-            client.chmod(temporary, mode)
-            client.posix_rename(temporary, path)
-        except BaseException:
+            yield client
+        except BaseException as exc:
+            channel = client.get_channel()
+            alive = channel is not None and channel.get_transport().is_active()
             with contextlib.suppress(OSError, SSHException, EOFError):
-                client.remove(temporary)
-            raise
-    except (OSError, SSHException, EOFError) as exc:
-        if not channel.get_transport().is_active():
-            raise host.lost() from exc
-        raise InfrastructureError(f"{host.name} could not store {path}: {_reason(host, path, exc)}") from exc
-    finally:
-        with contextlib.suppress(OSError, SSHException, EOFError):
-            client.close()
-    return digest
+                client.close()
+            if not isinstance(exc, OSError | SSHException | EOFError):
+                raise
+            deadline.check()
+            if not alive:
+                raise self._host.lost() from exc
+            reason = _reason(self._host, path, exc)
+            raise InfrastructureError(f"{path} on {self._host.name} could not be used: {reason}") from exc
+        with self._lock:
+            self._idle.append(client)
 
+    def _open(self, deadline: Deadline) -> paramiko.SFTPClient:
+        channel = self._host.session(deadline)
+        try:
+            channel.invoke_subsystem("sftp")
+            return paramiko.SFTPClient(channel)
+        except (SSHException, EOFError, OSError) as exc:
+            alive = channel.get_transport().is_active()
+            channel.close()
+            if not alive:
+                raise self._host.lost() from exc
+            raise InfrastructureError(
+                f"sftp does not work on {self._host.name} ({str(exc) or type(exc).__name__}); its sshd_config"
+                ' needs a line like "Subsystem sftp internal-sftp"'
+            ) from exc
 
-def _client(host: SshHost, channel: paramiko.Channel) -> paramiko.SFTPClient:
-    try:
-        channel.invoke_subsystem("sftp")
-        return paramiko.SFTPClient(channel)
-    except (SSHException, EOFError, OSError) as exc:
-        channel.close()
-        if not channel.get_transport().is_active():
-            raise host.lost() from exc
-        raise InfrastructureError(
-            f"sftp does not work on {host.name} ({str(exc) or type(exc).__name__}); its sshd_config needs"
-            ' a line like "Subsystem sftp internal-sftp"'
-        ) from exc
+    def put(
+        self, source: BinaryIO, path: str, deadline: Deadline, *, mode: int, progress: Progress | None
+    ) -> str:
+        """See `devices.drivers.shell.HostShell.put`."""
+        temporary = f"{path}.{secrets.token_hex(6)}.part"
+        with self._session(path, deadline) as client:
+            try:
+                digest, size = _stream(client, source, temporary, deadline, progress)
+                stored = client.stat(temporary).st_size
+                if stored != size:
+                    raise InfrastructureError(f"{self._host.name} stored {stored} of {size} bytes of {path}")
+                if size > CHECK_ABOVE:
+                    _compare(self._host, temporary, digest, deadline)
+                client.chmod(temporary, mode)
+                client.posix_rename(temporary, path)
+            except BaseException:
+                with contextlib.suppress(OSError, SSHException, EOFError):
+                    client.remove(temporary)
+                raise
+        return digest
+
+    def read(self, path: str, deadline: Deadline, limit: int) -> bytes | None:
+        """See `devices.drivers.shell.HostShell.read`."""
+        with self._session(path, deadline) as client:
+            try:
+                with client.open(path, "rb") as remote:
+                    return remote.read(limit)
+            except FileNotFoundError:
+                return None
+
+    def close(self) -> None:
+        with self._lock:
+            for client in self._idle:
+                with contextlib.suppress(OSError, SSHException, EOFError):
+                    client.close()
+            self._idle.clear()
 
 
 def _stream(

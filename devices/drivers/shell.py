@@ -99,5 +99,8 @@ class HostShell(Protocol):
         Returns the hex SHA-256 of what was sent, which was compared with what arrived.
         """
 
+    def read(self, path: str, deadline: Deadline, limit: int = 64 * 1024) -> bytes | None:
+        """Return the first `limit` bytes of a file, None if there is none."""
+
     def close(self) -> None:
         """End all lines to the machine. Terminals die with them."""

@@ -22,7 +22,7 @@ import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
 
 from devices.domain.config import SshConfig
-from devices.drivers.sftp import upload
+from devices.drivers.sftp import Sftp
 from devices.drivers.shell import Completed, Progress, quote
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded, InfrastructureError
@@ -125,6 +125,7 @@ class SshHost:
         self._closed = threading.Event()
         self._probes: list[threading.Thread] = []
         self._why_lost = ""
+        self._sftp = Sftp(self)
 
     @property
     def name(self) -> str:
@@ -262,12 +263,17 @@ class SshHost:
 
     def close(self) -> None:
         self._closed.set()
+        self._sftp.close()
         for transport in self._transports:
             transport.close()
+        for thread in (*self._transports, *self._probes):
+            if thread.is_alive():
+                thread.join(2)
 
     # -- sessions ------------------------------------------------------------------------------------
 
-    def _session(self, deadline: Deadline) -> paramiko.Channel:
+    def session(self, deadline: Deadline) -> paramiko.Channel:
+        """Open a channel, on one more connection if the host gives no more on those there are."""
         with self._lock:
             deadline.check()
             for transport in list(self._transports):
@@ -295,7 +301,7 @@ class SshHost:
                 raise InfrastructureError(f"{self.name} grants no session: {exc}") from exc
 
     def run(self, script: str, deadline: Deadline, *, stdin: bytes = b"") -> Completed:
-        channel = self._session(deadline)
+        channel = self.session(deadline)
         try:
             channel.settimeout(0.2)
             self._exec(channel, script)
@@ -351,7 +357,7 @@ class SshHost:
         return Completed(status=status, stdout=bytes(output), stderr=bytes(errors))
 
     def terminal(self, script: str, deadline: Deadline) -> SshTerminal:
-        channel = self._session(deadline)
+        channel = self.session(deadline)
         try:
             channel.get_pty("vt100", 200, 50)
             self._exec(channel, script)
@@ -374,7 +380,10 @@ class SshHost:
         mode: int = 0o600,
         progress: Progress | None = None,
     ) -> str:
-        return upload(self, self._session(deadline), source, path, deadline, mode=mode, progress=progress)
+        return self._sftp.put(source, path, deadline, mode=mode, progress=progress)
+
+    def read(self, path: str, deadline: Deadline, limit: int = 64 * 1024) -> bytes | None:
+        return self._sftp.read(path, deadline, limit)
 
 
 def _await(transport: paramiko.Transport, done: threading.Event, deadline: Deadline) -> None:

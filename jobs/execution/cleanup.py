@@ -6,7 +6,6 @@ handles that lie in its folder. So the same code serves the end of a run and the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from devices.domain.config import BoardConfig
@@ -15,9 +14,8 @@ from devices.drivers.shell import HostShell, quote
 from jobs.domain.events import Check
 from jobs.execution import scripts
 from jobs.execution.host import job_folder, key_mark
-from jobs.execution.vms import Network
 from lab.kernel.deadline import Deadline
-from lab.kernel.errors import InfrastructureError, JobError
+from lab.kernel.errors import JobError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,60 +56,40 @@ def clean_host(
 
 
 def _clean(shell: HostShell, board: BoardConfig, job: int, deadline: Deadline) -> Evidence:
+    """Do and look in one script: each finding is a line of its output."""
     folder = job_folder(board, job)
+    script = scripts.CLEAN.format(
+        folder=quote(folder), file=quote(board.ssh.authorized_keys), mark=quote(key_mark(board, job))
+    )
     try:
-        handle = shell.run(f"cat {quote(folder + '/handle')} 2>/dev/null || :", deadline).text.strip()
+        done = shell.run(script, deadline)
     except JobError as exc:
         return Evidence(checks=(Check(what="connection to the host", found=str(exc), ok=False),))
-    checks: list[Check] = []
-
-    def check(what: str, look: Callable[[], str]) -> None:
-        """Record what `look` finds; it raises for what is not clean."""
-        try:
-            checks.append(Check(what=what, found=look(), ok=True))
-        except JobError as exc:
-            checks.append(Check(what=what, found=str(exc), ok=False))
-
-    if handle:
-        check("processes of the job", lambda: _processes(shell, folder, handle, deadline))
-        check("the group's network", lambda: _network(shell, handle, deadline))
-    check("the job's folder", lambda: _folder(shell, folder, deadline))
-    check("the job's ssh key", lambda: _key(shell, board, job, deadline))
+    found = dict(line.split("=", 1) for line in done.text.splitlines() if "=" in line)
+    checks = []
+    if "left" in found:
+        checks += [_processes(found), _network(found)]
+    checks.append(_gone("the job's folder", found.get("folder"), f"{folder} is gone, with the VMs' disks"))
+    checks.append(_gone("the job's ssh key", found.get("key"), f"is not in {board.ssh.authorized_keys}"))
     return Evidence(checks=tuple(checks))
 
 
-def _processes(shell: HostShell, folder: str, handle: str, deadline: Deadline) -> str:
-    script = scripts.SWEEP.format(
-        pid_files=f"{quote(folder)}/*.pid", handle=quote(f"LABBOOK_HANDLE={handle}")
-    )
-    done = shell.run(script, deadline).expect_ok(f"the processes could not be listed on {shell.name}")
-    words = dict(line.split("=", 1) for line in done.text.splitlines() if "=" in line)
-    if left := words.get("left", "").split():
-        raise InfrastructureError(f"{len(left)} still there after being killed (process {', '.join(left)})")
-    killed = len(words.get("killed", "").split())
-    return f"none; {killed} had to be killed" if killed else "none"
+def _processes(found: dict[str, str]) -> Check:
+    left, killed = found["left"].split(), found.get("killed", "").split()
+    if left:
+        words = f"{len(left)} still there after being killed (process {', '.join(left)})"
+    else:
+        words = f"none left; {len(killed)} had to be killed" if killed else "none left"
+    return Check(what="processes of the job", found=words, ok=not left)
 
 
-def _network(shell: HostShell, handle: str, deadline: Deadline) -> str:
-    network = Network.of(handle)
-    port = f"{network.port:04X}"
-    a, b, c, d = (int(part) for part in network.group.split("."))
-    address = f"{d:02X}{c:02X}{b:02X}{a:02X}"
-    done = shell.run(f"grep -i -c ' {address}:{port} ' /proc/net/udp || :", deadline)
-    if done.text.strip() not in ("0", ""):
-        raise InfrastructureError(f"{network.group} port {network.port} is still in use")
-    return f"{network.group} port {network.port} is free"
+def _network(found: dict[str, str]) -> Check:
+    users = found.get("network", "")
+    words = "its port is free" if users == "0" else f"its port is still in use ({users or 'not looked at'})"
+    return Check(what="the group's network", found=words, ok=users == "0")
 
 
-def _folder(shell: HostShell, folder: str, deadline: Deadline) -> str:
-    script = f"chmod -R u+w {quote(folder)} 2>/dev/null; rm -rf {quote(folder)}; [ ! -e {quote(folder)} ]"
-    shell.run(script, deadline).expect_ok(f"{folder} could not be removed")
-    return f"{folder} is gone, with the VMs' disks"
-
-
-def _key(shell: HostShell, board: BoardConfig, job: int, deadline: Deadline) -> str:
-    script = scripts.UNAUTHORISE.format(
-        file=quote(board.ssh.authorized_keys), mark=quote(key_mark(board, job))
-    )
-    shell.run(script, deadline).expect_ok("the key could not be removed")
-    return f"is not in {board.ssh.authorized_keys}"
+def _gone(what: str, problem: str | None, words: str) -> Check:
+    if problem is None:
+        problem = "the clean-up did not get that far"
+    return Check(what=what, found=problem or words, ok=not problem)

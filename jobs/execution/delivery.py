@@ -73,16 +73,19 @@ def to_host(shell: HostShell, tar: bytes, archive: str, folder: str, deadline: D
 
 
 class ToConsole:
-    """Unpacks a tar on the node at a console.
+    """Unpacks a tar on the node at a console, and runs the script `after` of its first tree.
 
     Afterwards the shell there has the variable ``labbook_root``: the folder, with a slash at its end, in
     which the trees lie. It is the first of `roots` that can be written to.
     """
 
-    def __init__(self, console: Console, tar: bytes, first: str, stamp: str, roots: Sequence[str]) -> None:
+    def __init__(
+        self, console: Console, tar: bytes, first: str, stamp: str, roots: Sequence[str], after: str
+    ) -> None:
         self._console, self._tar, self._stamp = console, tar, stamp
-        self._mark = f"${{labbook_root}}{first}/{MARK}"
-        self._first, self._roots = first, [root.rstrip("/") + "/" for root in roots]
+        self._first, self._roots = f"${{labbook_root}}{first}", [root.rstrip("/") + "/" for root in roots]
+        self._arrived = f'[ "$(cat "{self._first}/{MARK}" 2>/dev/null)" = {stamp} ]'
+        self._after = f'sh "{self._first}/{after}"'
 
     def run(self, deadline: Deadline, *, drive: bool) -> str:
         """Do it; returns in words which way it went.
@@ -90,30 +93,25 @@ class ToConsole:
         Raises `DefinitionFault` when the node can take it in no way.
         """
         tries = " ".join(quote(root) for root in self._roots)
-        status, _ = run_command(
-            self._console,
-            f"for r in {tries}; do labbook_root=$r;"
-            f' mkdir -p "${{r}}{self._first}" 2>/dev/null && [ -w "${{r}}{self._first}" ] && break; done;'
-            f' [ -w "${{labbook_root}}{self._first}" ]',
-            deadline,
+        choose = (
+            f'for labbook_root in {tries}; do mkdir -p "{self._first}" 2>/dev/null;'
+            f' [ -w "{self._first}" ] && break; done; if [ ! -w "{self._first}" ]; then (exit 3);'
         )
-        if status:
+        read = (
+            f' elif for d in /sys/block/*; do [ "$(cat $d/serial 2>/dev/null)" != {OVERLAY_SERIAL} ] ||'
+            f' tar xf /dev/${{d##*/}} -C "$labbook_root"; done; {self._arrived}; then {self._after};'
+        )
+        # All in one line: a round trip through an emulated console costs more than the work.
+        status, _ = run_command(self._console, f"{choose}{read if drive else ''} else (exit 4); fi", deadline)
+        if status == 3:
             raise DefinitionFault(
                 f"the tests cannot be brought to {self._console.name}: none of {', '.join(self._roots)} can"
                 " be written to; give a folder that can in lava_test_dir"
             )
-        if drive and self._from_drive(deadline):
+        if drive and status == 0:
             return "read from a drive"
         self._paste(deadline)
         return "typed into the console"
-
-    def _from_drive(self, deadline: Deadline) -> bool:
-        command = (
-            f'for d in /sys/block/*; do if [ "$(cat $d/serial 2>/dev/null)" = {OVERLAY_SERIAL} ]; then'
-            ' tar xf /dev/${d##*/} -C "$labbook_root"; fi; done;'
-            f' [ "$(cat "{self._mark}" 2>/dev/null)" = {self._stamp} ]'
-        )
-        return run_command(self._console, command, deadline)[0] == 0
 
     def _paste(self, deadline: Deadline) -> None:
         """Type the tar, packed, as base64, and have it unpacked; gzip's own checksum and SHA-256 prove it."""
@@ -127,13 +125,13 @@ class ToConsole:
         packed = gzip.compress(self._tar, 9, mtime=0)
         text = base64.b64encode(packed)
         lines = b"\n".join(text[at : at + LINE] for at in range(0, len(text), LINE))
-        file = f'"${{labbook_root}}{self._first}/{MARK}'
+        file = f'"{self._first}/{MARK}'
         check = (
             f'stty echo 2>/dev/null; base64 -d <{file}.b64" >{file}.gz";'
             f' s=$(sha256sum <{file}.gz" 2>/dev/null);'
             f' {{ [ -z "$s" ] || [ "${{s%% *}}" = {hashlib.sha256(packed).hexdigest()} ]; }}'
             f' && gzip -dc <{file}.gz" >{file}.tar" && tar xf {file}.tar" -C "$labbook_root"'
-            f' && rm -f {file}.b64" {file}.gz" {file}.tar" && [ "$(cat "{self._mark}")" = {self._stamp} ]'
+            f' && rm -f {file}.b64" {file}.gz" {file}.tar" && {self._arrived} && {self._after}'
         )
         for _ in range(2):
             run_command(console, "stty -echo 2>/dev/null", deadline)

@@ -11,7 +11,8 @@ import hashlib
 import io
 import re
 import secrets
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import paramiko
 from cryptography.hazmat.primitives import serialization
@@ -21,6 +22,7 @@ from devices.domain.config import BoardConfig
 from devices.drivers import ssh
 from devices.drivers.shell import HostShell, quote
 from jobs.execution import scripts
+from jobs.execution.network import Network
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError
 
@@ -71,6 +73,8 @@ class Place:
     """There is a /dev/kvm that we may open; whether it works is another question."""
     programs: frozenset[str]
     """Those of the asked-for programs that are there."""
+    known: Mapping[str, str] = field(default_factory=dict)
+    """What earlier jobs found out about the host, by the name of the file in the cache."""
 
     def path(self, name: str) -> str:
         return f"{self.folder}/{name}"
@@ -86,26 +90,33 @@ def new_handle() -> str:
 
 
 def make_place(
-    shell: HostShell, board: BoardConfig, job: int, handle: str, programs: set[str], deadline: Deadline
+    shell: HostShell,
+    board: BoardConfig,
+    job: int,
+    handle: str,
+    key: JobKey,
+    programs: set[str],
+    deadline: Deadline,
 ) -> Place:
-    """Make the job's folder and see what the host is and has."""
+    """Make the job's folder, let its key in, and see what the host is and has."""
     if not re.fullmatch(r"/[^\0\n]*", board.work_dir):
         raise InfrastructureError(f"the board's work_dir {board.work_dir!r} is not an absolute path")
     folder, cache = job_folder(board, job), f"{board.work_dir.rstrip('/')}/cache"
-    done = shell.run(
-        scripts.MAKE_PLACE.format(
-            work=quote(board.work_dir),
-            cache=quote(cache),
-            folder=quote(folder),
-            handle=quote(handle),
-            programs=" ".join(quote(program) for program in sorted(programs)),
-        ),
-        deadline,
-    ).expect_ok(f"the job's folder {folder} could not be made on {shell.name}")
-    found = dict(line.split("=", 1) for line in done.text.splitlines() if "=" in line)
-    have = frozenset(
-        line.removeprefix("have ") for line in done.text.splitlines() if line.startswith("have ")
+    make = scripts.MAKE_PLACE.format(
+        work=quote(board.work_dir),
+        cache=quote(cache),
+        folder=quote(folder),
+        handle=quote(handle),
+        network=quote(Network.of(handle).in_proc),
+        programs=" ".join(quote(program) for program in sorted(programs)),
     )
+    let_in = scripts.AUTHORISE.format(file=quote(board.ssh.authorized_keys), key=quote(key.public))
+    done = shell.run(make + let_in, deadline)
+    if not done.ok:
+        what = f"the job's folder {folder} could not be made, or its key not be let in, on {shell.name}"
+        done.expect_ok(what)
+    lines = done.text.splitlines()
+    found = dict(line.split("=", 1) for line in lines if "=" in line)
     return Place(
         folder=folder,
         cache=cache,
@@ -113,15 +124,9 @@ def make_place(
         machine=found.get("machine", ""),
         boot_id=found.get("boot", ""),
         has_kvm=found.get("kvm") == "yes",
-        programs=have,
+        programs=frozenset(line.removeprefix("have ") for line in lines if line.startswith("have ")),
+        known={name: words for name, words in found.items() if name.startswith("kvm-")},
     )
-
-
-def authorise(shell: HostShell, board: BoardConfig, key: JobKey, deadline: Deadline) -> None:
-    """Let the job's key in."""
-    shell.run(
-        scripts.AUTHORISE.format(file=quote(board.ssh.authorized_keys), key=quote(key.public)), deadline
-    ).expect_ok(f"the job's key could not be authorised on {shell.name} in {board.ssh.authorized_keys}")
 
 
 def connect_as_job(board: BoardConfig, key: JobKey, deadline: Deadline) -> ssh.SshHost:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -160,9 +160,8 @@ class Library:
 
     def __init__(self, shell: HostShell, place: Place, board: BoardConfig, fetcher: Fetcher) -> None:
         self._shell, self._place, self._board, self._fetcher = shell, place, board, fetcher
-        self._guard = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
-        self._there: dict[str, str] = {}
+        self._copying = threading.Lock()
+        self._there: set[str] = set()
 
     def bring(self, plan: BootPlan, config: VmTypeConfig, deadline: Deadline, told: Told) -> BootFiles:
         """Bring everything of a plan to the host."""
@@ -172,22 +171,24 @@ class Library:
             told(f"fetch {_short(plan.disk.url)}")
             disk = look_at_disk(self._fetch(plan.disk, deadline))
             if kernel is None and disk.content == "bare":
-                kernel = Wanted(url=config.kernel, trusted=True) if config.kernel else None
-                ramdisk = Wanted(url=config.ramdisk, trusted=True) if config.ramdisk else None
-                if kernel is None:
-                    raise DefinitionFault(
-                        f"{plan.disk.url} is a bare root file system: it cannot boot by itself, and the VM"
-                        " type names no kernel for such images; use deploy_linaro_kernel with kernel and"
-                        " rootfs"
-                    )
+                kernel, ramdisk = _kernel_of_type(plan.disk.url, config)
             if kernel is None and disk.content == "unknown":
                 notes.append(f"{_short(plan.disk.url)} has neither a boot sector nor a known file system")
+        files = {"disk": disk.file} if disk is not None else {}
+        wanted = {"kernel": kernel, "ramdisk": ramdisk, "dtb": plan.dtb, "firmware": plan.firmware}
+        for kind, one in wanted.items():
+            if one is not None:
+                told(f"fetch {_short(one.url)}")
+                # A kernel unpacks its ramdisk by itself.
+                files[kind] = self._fetch(one, deadline, unpack=kind != "ramdisk")
+        self._copy(list(files.values()), deadline, told)
+        paths = {kind: self._mine(file) for kind, file in files.items()}
         return BootFiles(
-            kernel=self._copy(kernel, deadline, told),
-            ramdisk=self._copy(ramdisk, deadline, told, unpack=False),
-            dtb=self._copy(plan.dtb, deadline, told),
-            firmware=self._copy(plan.firmware, deadline, told) or config.firmware,
-            disk=self._copy_file(disk.file, deadline, told) if disk is not None else "",
+            kernel=paths.get("kernel", ""),
+            ramdisk=paths.get("ramdisk", ""),
+            dtb=paths.get("dtb", ""),
+            firmware=paths.get("firmware", config.firmware),
+            disk=paths.get("disk", ""),
             disk_format=disk.format if disk is not None else "raw",
             disk_size=disk.size if disk is not None else 0,
             root_on_disk=disk is not None and disk.content == "bare",
@@ -200,45 +201,53 @@ class Library:
             wanted.url, deadline, sha256=wanted.sha256, unpack=unpack, trusted=wanted.trusted
         )
 
-    def _copy(self, wanted: Wanted | None, deadline: Deadline, told: Told, *, unpack: bool = True) -> str:
-        if wanted is None:
-            return ""
-        return self._copy_file(self._fetch(wanted, deadline, unpack=unpack), deadline, told)
+    def _mine(self, file: Fetched) -> str:
+        return self._place.path(f"image-{file.sha256[:32]}")
 
-    def _copy_file(self, file: Fetched, deadline: Deadline, told: Told) -> str:
-        """Return the path on the host of the content, copying it if it is not there."""
-        with self._guard:
-            lock = self._locks.setdefault(file.sha256, threading.Lock())
-        while not lock.acquire(timeout=max(0.01, deadline.tick)):
+    def _copy(self, files: list[Fetched], deadline: Deadline, told: Told) -> None:
+        """See that the job's folder on the host has these contents; what the cache has is not copied."""
+        while not self._copying.acquire(timeout=max(0.01, deadline.tick)):
             deadline.check()
         try:
-            if file.sha256 not in self._there:
-                self._there[file.sha256] = self._place_file(file, deadline, told)
-            return self._there[file.sha256]
+            needed = {file.sha256: file for file in files if file.sha256 not in self._there}
+            missing = self._take(needed, deadline)
+            for sha256 in missing:
+                self._send(needed[sha256], deadline, told)
+            if missing:
+                if still := self._take({sha256: needed[sha256] for sha256 in missing}, deadline):
+                    raise InfrastructureError(
+                        f"{needed[still[0]].url} could not be put into the job's folder on {self._shell.name}"
+                    )
+                self._trim(deadline)
+            self._there |= needed.keys()
         finally:
-            lock.release()
+            self._copying.release()
 
-    def _place_file(self, file: Fetched, deadline: Deadline, told: Told) -> str:
-        cached = f"{self._place.cache}/{file.sha256}"
-        mine = self._place.path(f"image-{file.sha256[:16]}")
-        # The job's own link keeps the content whatever becomes of the cache meanwhile.
-        take = (
-            f'[ "$(wc -c <{quote(cached)})" = {file.size} ] && touch {quote(cached)}'
-            f" && {{ ln -f {quote(cached)} {quote(mine)} || cp {quote(cached)} {quote(mine)}; }}"
-        )
-        if self._shell.run(take, deadline).ok:
-            return mine
+    def _take(self, files: Mapping[str, Fetched], deadline: Deadline) -> list[str]:
+        """Link cached contents into the job's folder; returns those that the cache does not have.
+
+        The job's own link keeps the content, whatever becomes of the cache meanwhile.
+        """
+        if not files:
+            return []
+        lines = [f"cd {quote(self._place.cache)} || exit"]
+        for sha256, file in files.items():
+            mine = quote(self._mine(file))
+            lines.append(
+                f'if [ -f {sha256} ] && [ "$(wc -c <{sha256})" -eq {file.size} ] && touch {sha256}'
+                f" && {{ ln -f {sha256} {mine} 2>/dev/null || cp {sha256} {mine}; }};"
+                f" then :; else echo {sha256}; fi"
+            )
+        return self._shell.run("\n".join(lines), deadline).expect_ok("the image cache").text.split()
+
+    def _send(self, file: Fetched, deadline: Deadline, told: Told) -> None:
         told(f"copy {_short(file.url)} ({_size(file.size)})")
+        cached = f"{self._place.cache}/{file.sha256}"
         with file.path.open("rb") as source:
             sent = self._shell.put(source, cached, deadline, mode=0o400)
         if sent != file.sha256:
             self._shell.run(f"rm -f {quote(cached)}", deadline)
-            raise InfrastructureError(
-                f"{file.url} changed on the worker while it was copied; run the job again"
-            )
-        self._shell.run(take, deadline).expect_ok(f"{file.url} could not be put into the job's folder")
-        self._trim(deadline)
-        return mine
+            raise InfrastructureError(f"{file.url} changed on the worker while it was copied; run it again")
 
     def _trim(self, deadline: Deadline) -> None:
         """Keep the cache on the host below its limit: what was not used for longest goes first."""
@@ -259,6 +268,17 @@ class Library:
             total -= bytes_
         if doomed:
             self._shell.run(f"cd {quote(self._place.cache)} && rm -f -- {quote(*doomed)}", deadline)
+
+
+def _kernel_of_type(url: str, config: VmTypeConfig) -> tuple[Wanted, Wanted | None]:
+    """Return the kernel and the ramdisk with which a VM type boots a bare root file system."""
+    if not config.kernel:
+        raise DefinitionFault(
+            f"{url} is a bare root file system: it cannot boot by itself, and the VM type names no kernel for"
+            " such images; use deploy_linaro_kernel with kernel and rootfs"
+        )
+    ramdisk = Wanted(url=config.ramdisk, trusted=True) if config.ramdisk else None
+    return Wanted(url=config.kernel, trusted=True), ramdisk
 
 
 def _short(url: str) -> str:

@@ -24,7 +24,6 @@ from jobs.execution.fetch import Fetcher
 from jobs.execution.host import (
     JobKey,
     Place,
-    authorise,
     connect_as_job,
     key_mark,
     make_place,
@@ -33,6 +32,7 @@ from jobs.execution.host import (
 from jobs.execution.host_node import HostNode
 from jobs.execution.images import BootFiles, Library, boot_arguments, boot_plan
 from jobs.execution.journal import Journal
+from jobs.execution.network import HOST_ADDRESS, USER_NETWORK, Network, mac, user_network_script
 from jobs.execution.ports import (
     Assignment,
     Cancellation,
@@ -48,15 +48,7 @@ from jobs.execution.shells import Loaded, Loader, ShellPlan, is_shell, plan_shel
 from jobs.execution.sources import Sources
 from jobs.execution.sync import Sync
 from jobs.execution.vm_node import VmNode, VmWork
-from jobs.execution.vms import (
-    HOST_ADDRESS,
-    USER_NETWORK,
-    Network,
-    VmProcess,
-    VmSpec,
-    mac,
-    user_network_script,
-)
+from jobs.execution.vms import VmProcess, VmSpec
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError, JobError, TestFault
 
@@ -223,9 +215,8 @@ class _Group:
         self._touched = True
         command = self._run.deadline.within(board.command_timeout, "a command on the host")
         programs = {config.qemu for config in self._vm_types().values()}
-        place = make_place(self._board_line, board, self._job.job, self._handle, programs, command)
         key = JobKey.generate(key_mark(board, self._job.job) + self._handle)
-        authorise(self._board_line, board, key, command)
+        place = make_place(self._board_line, board, self._job.job, self._handle, key, programs, command)
         self._line = connect_as_job(board, key, within)
         self._check_requirements(place)
         return place

@@ -12,12 +12,15 @@ mkdir -p {work} {cache} {work}/jobs
 if [ -e {folder} ]; then echo "{folder} is there already: an earlier run was not cleaned up" >&2; exit 1; fi
 mkdir {folder}
 printf '%s\\n' {handle} >{folder}/handle
+printf '%s\\n' {network} >{folder}/network
 echo "machine=$(uname -m)"
 echo "boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || true)"
 if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then echo kvm=yes; else echo kvm=no; fi
 for program in {programs}; do
   if command -v "$program" >/dev/null 2>&1; then echo "have $program"; fi
 done
+cd {cache} && for file in kvm-*; do [ -f "$file" ] && echo "$file=$(cat "$file")"; done
+:
 """
 
 # Several jobs may change the file at once: a folder is a lock that every system has. One that is older than a
@@ -29,6 +32,7 @@ case $file in /*) ;; *) file=$HOME/$file;; esac
 mkdir -p "${{file%/*}}"
 lock=$file.labbook-lock
 tries=0
+trap 'exit 1' INT TERM HUP
 until mkdir "$lock" 2>/dev/null; do
   tries=$((tries + 1))
   if [ $tries -gt 100 ] || [ -n "$(find "$lock" -prune -mmin +1 2>/dev/null)" ]; then
@@ -90,25 +94,49 @@ done
 :
 """
 
-# First by the recorded process groups, then by the handle that every process of the job has in its
-# environment: what a test left in the background is found as well.
-SWEEP = (
-    KILL.replace("{signal}", "KILL")
-    + """
+# Processes first by the recorded process groups, then by the handle that every process of the job has in its
+# environment: what a test left in the background is found as well. Each finding is one line, ``name=words``.
+CLEAN = (
+    """
+folder={folder}
+handle=$(cat "$folder/handle" 2>/dev/null)
 mine() {{
-  for file in $(grep -l -F {handle} /proc/[0-9]*/environ 2>/dev/null); do
+  for file in $(grep -l -F "LABBOOK_HANDLE=$handle" /proc/[0-9]*/environ 2>/dev/null); do
     pid=${{file#/proc/}}; pid=${{pid%/environ}}
     case $(cat "/proc/$pid/stat" 2>/dev/null) in *") Z "*|'') ;; *) printf '%s ' "$pid";; esac
   done
 }}
-killed=$(mine)
-for pid in $killed; do kill -s KILL "$pid" 2>/dev/null || :; done
-tries=0
-while left=$(mine); [ -n "$left" ] && [ $tries -lt 60 ]; do
-  tries=$((tries + 1)); for pid in $left; do kill -s KILL "$pid" 2>/dev/null || :; done
-  sleep 0.05 2>/dev/null || sleep 1
-done
-echo "killed=$killed"
-echo "left=$left"
+if [ -n "$handle" ]; then
+"""
+    + KILL.replace("{signal}", "KILL").replace("{pid_files}", '"$folder"/*.pid')
+    + """
+  killed=$(mine)
+  left=$killed
+  tries=0
+  while [ -n "$left" ] && [ $tries -lt 60 ]; do
+    for pid in $left; do kill -s KILL "$pid" 2>/dev/null || :; done
+    [ $tries = 0 ] || sleep 0.05 2>/dev/null || sleep 1
+    tries=$((tries + 1))
+    left=$(mine)
+  done
+  echo "killed=$killed"
+  echo "left=$left"
+  network=$(cat "$folder/network" 2>/dev/null)
+  if [ -n "$network" ]; then
+    tries=0
+    while users=$(grep -i -c " $network " /proc/net/udp); [ "$users" != 0 ] && [ $tries -lt 20 ]; do
+      tries=$((tries + 1)); sleep 0.05 2>/dev/null || sleep 1
+    done
+    echo "network=$users"
+  fi
+fi
+chmod -R u+w "$folder" 2>/dev/null
+problem=$(rm -rf "$folder" 2>&1)
+if [ -e "$folder" ]; then echo "folder=still there: $problem" | tr '\\n' ' '; echo; else echo "folder="; fi
+problem=$( (
+"""
+    + UNAUTHORISE
+    + """
+) 2>&1 ) && echo "key=" || echo "key=could not be removed: $problem"
 """
 )

@@ -20,12 +20,13 @@ from jobs.domain.definition.model import (
 )
 from jobs.domain.events import NodePlan, VmStarted
 from jobs.execution import delivery
-from jobs.execution.boot import Booting, Prompts, run_command
+from jobs.execution.boot import Booting, Prompts
+from jobs.execution.network import USER_NETWORK
 from jobs.execution.run import Run
 from jobs.execution.shell import TestShellRun
 from jobs.execution.shells import ShellPlan
 from jobs.execution.sync import Sync
-from jobs.execution.vms import USER_NETWORK, VmProcess
+from jobs.execution.vms import VmProcess
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded, DefinitionFault, InfrastructureError, JobError, TestFault
 
@@ -130,6 +131,8 @@ class VmNode:
         while not limit.expired:
             if (pid := process.pid(self._run.deadline)) is not None:
                 return pid
+            limit.check()
+            time.sleep(0.01)
         return None
 
     def _login(self) -> Login:
@@ -191,11 +194,9 @@ class VmNode:
         index = self._node.index
         self._journal.phase(index, "test", "bring the tests")
         roots = tuple(dict.fromkeys((*work.roots, "/", "/tmp", "/run", "/dev/shm")))
+        bring = delivery.ToConsole(console, work.tar, work.shells[0].folder, work.stamp, roots, USER_NETWORK)
         try:
-            way = delivery.ToConsole(console, work.tar, work.shells[0].folder, work.stamp, roots).run(
-                deadline, drive=bool(work.process.spec.overlay)
-            )
-            run_command(console, f'sh "${{labbook_root}}"{work.shells[0].folder}/{USER_NETWORK}', deadline)
+            way = bring.run(deadline, drive=bool(work.process.spec.overlay))
         except (ConsoleEnded, Panicked) as exc:
             raise TestFault(f"{self._node.name} ended before its test shell began: {exc}") from exc
         except DeadlineExceeded as exc:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,69 +12,12 @@ from jobs.domain.definition.model import Vm
 from jobs.execution import qcow2, scripts
 from jobs.execution.host import Place
 from jobs.execution.images import BootFiles
+from jobs.execution.network import Network, mac
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError
 
 OVERLAY_SERIAL = "labbook"
 """Serial number of the read-only drive that carries the test overlay."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """The group's own network: a multicast group on the host's loopback, chosen for the job alone."""
-
-    group: str
-    port: int
-    prefix: str
-    """The first three numbers of the addresses."""
-
-    @classmethod
-    def of(cls, handle: str) -> Network:
-        """Choose by the job's random handle, so that two jobs on one machine do not meet."""
-        digest = hashlib.sha256(handle.encode()).digest()
-        a, b, c = (1 + byte % 254 for byte in digest[:3])
-        port = 20000 + int.from_bytes(digest[3:5], "big") % 12000
-        return cls(group=f"230.{a}.{b}.{c}", port=port, prefix=f"10.{100 + digest[5] % 100}.{digest[6]}")
-
-    def address(self, node: int) -> str:
-        return f"{self.prefix}.{node}"
-
-
-USER_NETWORK = "labbook-user-network"
-"""Name, in the test overlay, of the script that connects a VM to its host."""
-HOST_ADDRESS = "10.0.2.2"
-"""Where a VM finds its host: the gateway of QEMU's user network."""
-
-
-def mac(network: Network, node: int, card: int) -> str:
-    """Return the address of a VM's card: 0 in the group's network, 1 in the user network."""
-    tail = hashlib.sha256(f"{network.group}:{network.port}".encode()).digest()
-    return f"52:54:{card:02x}:{tail[0]:02x}:{tail[1]:02x}:{node:02x}"
-
-
-def user_network_script(network: Network, node: int) -> str:
-    """Return the script that gives a VM's second card the address that QEMU's user network expects.
-
-    It changes nothing where the guest has done so itself (by DHCP), and needs ``ip`` or ``ifconfig``.
-    """
-    return f"""\
-for file in /sys/class/net/*/address; do
-  [ "$(cat "$file")" = {mac(network, node, 1)} ] || continue
-  card=${{file%/address}}; card=${{card##*/}}
-  if command -v ip >/dev/null 2>&1; then
-    ip -4 addr show dev "$card" | grep -q "inet " && exit 0
-    ip link set dev "$card" up && ip addr add 10.0.2.15/24 dev "$card"
-    ip route | grep -q "^default" || ip route add default via {HOST_ADDRESS}
-  elif command -v ifconfig >/dev/null 2>&1; then
-    ifconfig "$card" | grep -q "inet " && exit 0
-    ifconfig "$card" 10.0.2.15 netmask 255.255.255.0 up
-    route add default gw {HOST_ADDRESS} 2>/dev/null
-  fi
-  [ -s /etc/resolv.conf ] || echo "nameserver 10.0.2.3" 2>/dev/null >/etc/resolv.conf
-  exit 0
-done 2>/dev/null
-exit 0
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,9 +169,8 @@ class VmProcess:
 
     def pid(self, deadline: Deadline) -> int | None:
         """Return the process's number on the host."""
-        done = self._shell.run(f"cat {quote(self.pid_file)} 2>/dev/null", deadline)
-        words = done.text.split()
-        return int(words[0]) if words and words[0].isdigit() else None
+        words = (self._shell.read(self.pid_file, deadline) or b"").split()
+        return int(words[0]) if len(words) == 2 and words[0].isdigit() else None
 
     def kill(self, deadline: Deadline) -> None:
         """End the process by its handle and see that it is gone."""
