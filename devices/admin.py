@@ -23,6 +23,7 @@ from devices.steps import Step
 STATES: dict[str, Q] = {
     "free": Q(state="free"),
     "reserved": Q(state="reserved"),
+    "unhealthy": Q(health="bad", retired_at=None),
     # Offline and quarantined boards may still be held by the job they were running.
     "offline": ~Q(offline_reason="") & Q(quarantined=False, retired_at=None),
     "quarantined": Q(quarantined=True, retired_at=None),

@@ -41,7 +41,9 @@ class Board(models.Model):
     state = models.CharField(
         max_length=16,
         db_index=True,
-        choices=[(word, word) for word in ("free", "reserved", "offline", "quarantined", "retired")],
+        choices=[
+            (word, word) for word in ("free", "reserved", "unhealthy", "offline", "quarantined", "retired")
+        ],
     )
     held_by = models.BigIntegerField(null=True, blank=True, db_index=True)
     """The job that has it."""

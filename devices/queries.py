@@ -27,7 +27,7 @@ class BoardView:
     site: str
     tags: tuple[str, ...]
     state: str
-    """free, reserved, offline, quarantined or retired. Reserved wins over offline: see `reason`."""
+    """free, reserved, unhealthy, offline, quarantined or retired. Reserved wins over others: see `reason`."""
     reason: str
     """Why no job can have it now, in words; empty: it can be reserved."""
     held_by_job: int | None

@@ -34,7 +34,7 @@ from devices.domain.parse_config import checked_board_config, overlay
 from lab.kernel.errors import NotFound, Rejected
 from lab.kernel.events import Event
 
-State = Literal["free", "reserved", "offline", "quarantined", "retired"]
+State = Literal["free", "reserved", "unhealthy", "offline", "quarantined", "retired"]
 OFFLINE_BEFORE = "it was offline before"
 HELD_FAST = ("device_type", "site", "config")
 """What a running job relies on until its clean-up is done."""
@@ -74,7 +74,7 @@ class Board:
             return "reserved"
         if self.offline:
             return "quarantined" if self.quarantined else "offline"
-        return "free"
+        return "unhealthy" if self.health == "bad" else "free"
 
     @property
     def refusal(self) -> str:

@@ -37,9 +37,8 @@ class Change:
     new: str | None
 
     def __str__(self) -> str:
-        old = "nothing" if self.old is None else self.old or "empty"
         new = "nothing" if self.new is None else self.new or "empty"
-        return f"{self.what}: {old} → {new}"
+        return f"{self.what}: {new}" if self.old is None else f"{self.what}: {self.old or 'empty'} → {new}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

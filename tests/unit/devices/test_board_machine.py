@@ -108,7 +108,8 @@ class BoardMachine(RuleBasedStateMachine):
         assert bool(self.board.offline) == self.offline
         assert self.board.offline or not self.board.quarantined
         free = self.holder is None and not self.offline and not self.retired
-        assert (self.board.state == "free") == free
+        assert (self.board.state == "free") == (free and self.board.health != "bad")
+        assert (self.board.state == "free") == (not self.board.refusal)
 
     @invariant()
     def nobody_holds_what_is_retired(self) -> None:

@@ -308,6 +308,7 @@ def test_a_field_of_a_kind_nobody_thought_of_is_a_bug() -> None:
     with pytest.raises(TypeError, match="no rule for a configuration field"):
         parse_config._by_type(bytes)
     assert parse_config._by_type(int | None)(3) == 3
+    assert parse_config._by_type(tuple[float, ...])([0.5]) == (0.5,)
 
 
 # -- names of VM types --------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def test_a_change_is_told_from_old_to_new_leaf_by_leaf() -> None:
         "description: empty → rack 1",
         "device type: host → other",
         "config.ssh.port: 22 → 2222",
-        "config.ssh.user: nothing → lab",
+        "config.ssh.user: lab",
         "config.kvm: never → nothing",
     ]
 
@@ -113,8 +113,8 @@ def test_every_event_of_a_device_type_is_told() -> None:
         ("retired", "old"),
     ]
     assert [str(change) for change in entries[0].changes] == [
-        "kind: nothing → vm",
-        "config.cpu: nothing → max",
+        "kind: vm",
+        "config.cpu: max",
     ]
     assert [str(change) for change in entries[1].changes] == ["config.cpu: max → host"]
 
