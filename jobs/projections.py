@@ -152,7 +152,7 @@ def finished(event: JobFinished, recorded: Recorded) -> None:
         end=event.at, ok=False, reason="the job ended", position=recorded.position
     )
     Node.objects.filter(job=number).update(doing="", waits=None, running=[])
-    Node.objects.filter(job=number, closed=None).update(
+    Node.objects.filter(job=number, closed__isnull=True).update(
         state="closed",
         since=event.at,
         closed={"reason": "the job ended", "ok": event.outcome == "complete"},
