@@ -49,18 +49,25 @@ class Screen:
 
 
 def changes(
-    number: int, user: User, *, poll: float = POLL, sleep: Callable[[float], object] = time.sleep
+    number: int,
+    user: User,
+    *,
+    alive: Callable[[], bool] = lambda: True,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[list[JsonObject]]:
     """Yield what happened to a job, in order, as it happens; empty lists when only something else did.
 
-    Ends with the job. Raises `NotFound` for a job that the user may not see.
+    Ends with the job, or when `alive` says that nobody runs jobs any more. Raises `NotFound` for a job that
+    the user may not see.
     """
     queries.seen_job(user, number)
     after, head = 0, -1
     while True:
         grown = store.head()
         if grown == head:
-            sleep(poll)
+            if not alive():
+                return
+            sleep(POLL)
             continue
         head = grown
         events = queries.job_events(number, after)
@@ -77,16 +84,16 @@ def follow(
     out: TextIO,
     *,
     colour: bool | None = None,
-    poll: float = POLL,
+    alive: Callable[[], bool] = lambda: True,
     sleep: Callable[[float], object] = time.sleep,
 ) -> JsonObject:
-    """Print how a job goes until it has ended; returns its last snapshot.
+    """Print how a job goes until it has ended (or nobody is `alive` to run it); returns its last snapshot.
 
     The last line is that of `ending`.
     """
     screen = Screen(out, colour=colour)
     told = _Told(queries.job_snapshot(user, number), screen)
-    for events in changes(number, user, poll=poll, sleep=sleep):
+    for events in changes(number, user, alive=alive, sleep=sleep):
         for event in events:
             told.event(event)
         if told.queued:
@@ -113,7 +120,7 @@ class _Told:
         """Say for what a queued job waits, when that has changed."""
         if why != self._why:
             for board in why:
-                self._line(time.time(), None, "waits", f"board {board['board']}: {board['reason']}")
+                self._line(time.time(), None, "waits", waiting_words(board))
             self._why = why
 
     def event(self, event: JsonObject) -> None:
@@ -164,6 +171,11 @@ _JOB = {
 }
 
 
+def waiting_words(refusal: JsonObject) -> str:
+    """Return why a queued job does not get a board: ``alpha is reserved for job 3``."""
+    return f"{refusal['board']} {refusal['reason']}".strip()
+
+
 def result_words(row: JsonObject) -> str:
     """Return a result's name with what was measured: ``net/throughput  12.5 MB/s``."""
     name = "/".join(part for part in (row["suite"], row["set"], row["case"]) if part)
@@ -193,8 +205,10 @@ def results(snapshot: JsonObject, screen: Screen) -> list[str]:
 
 
 def ending(snapshot: JsonObject) -> str:
-    """Return how a finished job ended, in a line: ``job 7 complete: 12 passed, 0 failed in 23.4 s``."""
+    """Return how a job ended, in a line: ``job 7 complete: 12 passed, 0 failed in 23.4 s``."""
     number, outcome, counts = snapshot["id"], snapshot["outcome"], snapshot["counts"]
+    if outcome is None:
+        return f"job {number} has not ended: {snapshot['state']}"
     if outcome == "complete":
         begin, end = (datetime.fromisoformat(snapshot[key]) for key in ("submitted_at", "finished_at"))
         seconds = (end - begin).total_seconds()
@@ -203,11 +217,9 @@ def ending(snapshot: JsonObject) -> str:
 
 
 def _why(snapshot: JsonObject) -> str:
-    if snapshot["outcome"] == "canceled" and (cancel := snapshot["cancel"]):
+    if cancel := snapshot["outcome"] == "canceled" and snapshot["cancel"]:
         return f"by {cancel['by']}" + (f", {cancel['reason']}" if cancel["reason"] else "")
     failure = snapshot["failure"]
-    if not failure:
-        return "no reason was recorded"
     names = {node["index"]: node["name"] for node in snapshot["nodes"]}
     where = [f"node {names.get(failure['node'], failure['node'])}"] if failure["node"] is not None else []
     where += [f"action {failure['action']}"] if failure["action"] else []

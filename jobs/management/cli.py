@@ -38,11 +38,11 @@ def add_user(parser: CommandParser) -> None:
 def add_waiting(parser: CommandParser) -> None:
     parser.add_argument("--follow", action="store_true", help="show how it goes until it has ended")
     parser.add_argument("--wait", action="store_true", help="say nothing until it has ended")
-    parser.add_argument("--json", action="store_true", help="print JSON; with --follow a line for each event")
+    parser.add_argument("--json", action="store_true", help="JSON; with --follow a line an event")
 
 
 def everything() -> User:
-    """Return an account, kept nowhere, for whoever runs this: they own the database, so they see everything."""
+    """Return an account, kept nowhere, for whoever runs this: they own the database, so they see all."""
     return User(username=operator(), is_staff=True, is_superuser=True)
 
 

@@ -56,7 +56,7 @@ def _page(job: JsonObject, screen: follow.Screen) -> str:
     }
     facts |= {key: job[f"{key}_at"] for key in ("submitted", "started", "finished")}
     lines += [f"  {key:10} {plain_text(value)}" for key, value in facts.items() if value]
-    lines += [plain_text(f"  waits      board {one['board']}: {one['reason']}") for one in job["waiting"]]
+    lines += [plain_text(f"  {'waits':10} {follow.waiting_words(one)}") for one in job["waiting"]]
     nodes = [
         (f"{job['id']}.{node['index']}", node["name"], node["device_type"], node["state"], _doing(node))
         for node in job["nodes"]
