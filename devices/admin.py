@@ -9,6 +9,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from devices import queries, steps
@@ -76,17 +78,14 @@ class TagFilter(admin.SimpleListFilter):
 class BoardAdmin(InventoryAdmin):
     form = BoardForm
     retire = steps.RETIRE_BOARD
-    list_display = [
-        "name",
-        "device_type",
+    list_display = ["name", "type_and_site", "shown_state", "shown_health", "holder", "why", "shown_tags"]
+    list_filter = [
+        StateFilter,
+        "health",
+        ("device_type", admin.RelatedOnlyFieldListFilter),
         "site",
-        "shown_state",
-        "shown_health",
-        "holder",
-        "why",
-        "shown_tags",
+        TagFilter,
     ]
-    list_filter = [StateFilter, "health", "device_type", "site", TagFilter]
     list_select_related = ["device_type"]
     search_fields = ["name", "description", "site", "tags", "device_type__name", "offline_reason"]
     search_help_text = "Name, type, site, tag, description, or why it is offline."
@@ -101,7 +100,7 @@ class BoardAdmin(InventoryAdmin):
             fields = ["device_type", "site", "shown_tags", "description", "own_config", "effective_config"]
             return [state, (None, {"fields": fields})]
         fields = ["device_type", "site", "tags", "description", "config", "reason", "version"]
-        effective = ("What it comes to", {"fields": ["effective_config"], "classes": ["collapse"]})
+        effective = ("Effective configuration", {"fields": ["effective_config"], "classes": ["collapse"]})
         return [state, ("Board", {"fields": fields}), effective]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -116,6 +115,9 @@ class BoardAdmin(InventoryAdmin):
     def history(self, name: str) -> list[Entry]:
         return queries.board_history(name)
 
+    def view_on_site(self, obj: Board) -> str:
+        return reverse("devices:board", args=[obj.pk])
+
     @admin.action(description="Take offline, with a reason", permissions=["change"])
     def take_offline(self, request: HttpRequest, chosen: QuerySet[Board]) -> HttpResponse | None:
         return self.do_to_all(request, chosen, steps.OFFLINE)
@@ -124,35 +126,44 @@ class BoardAdmin(InventoryAdmin):
     def bring_online(self, request: HttpRequest, chosen: QuerySet[Board]) -> HttpResponse | None:
         return self.do_to_all(request, chosen, steps.ONLINE)
 
+    @admin.display(description="type, site", ordering="device_type")
+    def type_and_site(self, obj: Board) -> SafeString:
+        return format_html('{}<br><span class="help">{}</span>', obj.device_type_id, obj.site)
+
     @admin.display(description="state", ordering="state")
     def shown_state(self, obj: Board) -> SafeString:
         if obj.state == "reserved" and obj.offline_reason:
-            return badge(
-                "reserved", "reserved, then quarantined" if obj.quarantined else "reserved, then offline"
-            )
+            then = "quarantined" if obj.quarantined else "offline"
+            return format_html("{} then {}", badge("reserved", "reserved"), badge(then, then))
         return badge(obj.state, obj.state)
 
     @admin.display(description="health", ordering="health")
     def shown_health(self, obj: Board) -> SafeString:
-        return badge(f"health-{obj.health}", obj.health)
+        return badge(f"health-{obj.health}", obj.health, obj.health_reason)
 
-    @admin.display(description="holder", ordering="held_by", empty_value="nobody")
-    def holder(self, obj: Board) -> str | None:
-        return None if obj.held_by is None else f"job {obj.held_by} since {obj.held_since:%Y-%m-%d %H:%M} UTC"
+    @admin.display(description="holder", ordering="held_by")
+    def holder(self, obj: Board) -> str:
+        if obj.held_by is None:
+            return "nobody"
+        job = reverse("jobs:job", args=[obj.held_by])
+        since = f"since {obj.held_since:%Y-%m-%d %H:%M} UTC"
+        return format_html('<a href="{}" title="{}">job {}</a>', job, since, obj.held_by)
 
-    @admin.display(description="why not free", empty_value="")
+    @admin.display(description="why")
     def why(self, obj: Board) -> str:
-        return obj.refusal
+        """Why it is as it is, beside the word that says how; the holder has a column of its own."""
+        reasons = [obj.retired_reason, obj.offline_reason, obj.health_reason]
+        return next((reason for reason in reasons if reason), "–")
 
-    @admin.display(description="tags", empty_value="")
+    @admin.display(description="tags")
     def shown_tags(self, obj: Board) -> str:
-        return ", ".join(obj.tags)
+        return ", ".join(obj.tags) or "–"
 
     @admin.display(description="configuration")
     def own_config(self, obj: Board) -> SafeString:
         return monospace(write_config(obj.config))
 
-    @admin.display(description="Effective configuration")
+    @admin.display(description="together with its type's")
     def effective_config(self, obj: Board) -> SafeString:
         """Its type's configuration with its own laid over it, and all defaults."""
         try:
@@ -165,7 +176,7 @@ class BoardAdmin(InventoryAdmin):
 class DeviceTypeAdmin(InventoryAdmin):
     form = DeviceTypeForm
     retire = steps.RETIRE_TYPE
-    list_display = ["name", "kind", "description", "boards_in_use", "retired_reason"]
+    list_display = ["name", "kind", "description", "boards_in_use"]
     list_filter = ["kind", RetiredFilter]
     search_fields = ["name", "description"]
 

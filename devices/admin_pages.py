@@ -79,6 +79,12 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
         actions.pop("delete_selected", None)
         return actions
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = {"title": str(self.opts.verbose_name_plural).capitalize()}
+        return super().changelist_view(request, title | (extra_context or {}))
+
     def change_view(
         self,
         request: HttpRequest,
@@ -203,9 +209,9 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
         return reverse(name, args=[quote(obj.pk)] if obj else [], current_app=self.admin_site.name)
 
 
-def badge(kind: str, word: str) -> SafeString:
+def badge(kind: str, word: str, title: str = "") -> SafeString:
     """Return a word that also has a colour."""
-    return format_html('<span class="lb-badge lb-{}">{}</span>', kind, word)
+    return format_html('<span class="lb-badge lb-{}" title="{}">{}</span>', kind, title, word)
 
 
 def monospace(text: str) -> SafeString:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
+from django.utils.html import format_html
 
 from devices import commands
 from devices.domain import names
@@ -19,15 +20,16 @@ from lab.kernel.errors import NotPermitted, Rejected
 
 T = TypeVar("T")
 
-BOARD_HELP = (
+BOARD_HELP = format_html(
     "YAML or JSON, laid over the configuration of the type key by key; null takes a value of the type away. "
-    "For example:\nssh:\n  host: 10.0.0.7\n  user: lab\n  key_file: /etc/labbook/keys/board"
+    "For example:<pre>{}</pre>",
+    "ssh:\n  host: 10.0.0.7\n  user: lab\n  key_file: /etc/labbook/keys/board",
 )
-TYPE_HELP = (
-    "YAML or JSON. What all boards of a type have in common, for example:\n"
-    "runs: [kvm, kvm-arm]\nssh:\n  user: lab\n"
-    "A type of virtual machines needs at least, for example:\n"
-    "qemu: qemu-system-arm\nmachine: virt\ncpu: cortex-a15"
+TYPE_HELP = format_html(
+    "YAML or JSON. For boards, what all of the type have in common, such as<pre>{}</pre>"
+    "for virtual machines at least<pre>{}</pre>",
+    "runs: [kvm, kvm-arm]\nssh:\n  user: lab",
+    "qemu: qemu-system-arm\nmachine: virt\ncpu: cortex-a15",
 )
 
 
@@ -50,14 +52,15 @@ class CommandForm(forms.ModelForm):  # type: ignore[type-arg]  # of Board or Dev
         required=False,
         strip=False,
         widget=forms.Textarea(
-            attrs={"rows": 14, "class": "vLargeTextField config-text", "spellcheck": "false", "wrap": "off"}
+            attrs={"rows": 10, "class": "vLargeTextField config-text", "spellcheck": "false", "wrap": "off"}
         ),
     )
     reason = forms.CharField(
+        label="Reason for the change",
         required=False,
         max_length=names.MAX_REASON,
         widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text="Why you change it. Goes into the history.",
+        help_text="Goes into the history.",
     )
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -106,7 +109,10 @@ class CommandForm(forms.ModelForm):  # type: ignore[type-arg]  # of Board or Dev
         return self.text.config
 
     def _sentences(self, bad: BadConfig) -> list[str]:
-        return [self.text.sentence(problem) for problem in bad.problems]
+        """Return the problems in the order of the text; last those that are not in it."""
+        lines = self.text.lines
+        ordered = sorted(bad.problems, key=lambda problem: lines.get(problem.path, len(lines) + 1))
+        return [self.text.sentence(problem) for problem in ordered]
 
 
 class DeviceTypeForm(CommandForm):
@@ -147,7 +153,7 @@ class BoardForm(CommandForm):
 
     device_type = forms.ModelChoiceField(queryset=DeviceType.objects.none())
     site = forms.CharField(
-        initial="default", max_length=64, help_text="The place with it: its workers run the board's jobs."
+        initial="default", max_length=64, help_text="Where it stands: the workers of that site run its jobs."
     )
     tags = forms.CharField(
         required=False,

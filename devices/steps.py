@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from devices import commands
@@ -37,6 +37,9 @@ OFFLINE = Step(
     done="is offline",
     run=commands.take_board_offline,
 )
+STILL_OFFLINE = replace(
+    OFFLINE, button="Change the reason", consequence="It stays offline, for the reason you give now."
+)
 ONLINE = Step(
     key="online",
     button="Bring online",
@@ -56,7 +59,7 @@ def _health(health: str) -> Command:
 
 HEALTHY = Step(
     key="good",
-    button="Set health to good",
+    button="Health good",
     consequence="Jobs may get it if it is online.",
     permission="devices.change_board",
     done="has good health",
@@ -64,7 +67,7 @@ HEALTHY = Step(
 )
 UNHEALTHY = Step(
     key="bad",
-    button="Set health to bad",
+    button="Health bad",
     consequence="No new job gets it until its health is good or unknown again.",
     permission="devices.change_board",
     done="has bad health",
@@ -96,7 +99,7 @@ def board_steps(*, offline: bool, health: str, retired: bool) -> list[Step]:
     """Return what can be done to a board in this state."""
     if retired:
         return []
-    steps = [ONLINE, OFFLINE] if offline else [OFFLINE]
+    steps = [ONLINE, STILL_OFFLINE] if offline else [OFFLINE]
     steps.append(UNHEALTHY if health == "good" else HEALTHY)
     if health == "unknown":
         steps.append(UNHEALTHY)

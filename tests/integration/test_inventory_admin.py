@@ -10,8 +10,11 @@ from django.http import HttpResponse
 from django.test import Client
 
 from devices import commands, queries
+from devices.domain import board as boards
 from devices.models import Board, DeviceType
 from lab.eventstore.store import store
+from lab.kernel.events import Meta
+from lab.kernel.ports import Append
 from tests.support.inventory import register_board, register_types
 
 BOARDS = "/admin/devices/board/"
@@ -100,6 +103,17 @@ def test_a_configuration_is_refused_at_its_field_with_lines(ada: Client) -> None
         "line 1, column 14: expected ',' or '}', but got '<stream end>' (expected YAML or JSON)"
     ]
     assert not Board.objects.filter(pk="b2").exists()
+
+
+def test_problems_stand_in_the_order_of_the_text(ada: Client) -> None:
+    config = "ssh:\n  hots: x\n  port: 0\nrun: []\n"
+    response = ada.post(f"{BOARDS}add/", NEW_BOARD | {"config": config})
+    assert [words.split(": ")[:2] for words in errors(response, "config")] == [
+        ["Line 2", "ssh.hots"],
+        ["Line 3", "ssh.port"],
+        ["Line 4", "run"],
+        ["ssh.host", "this is missing (the host's name or address)"],
+    ]
 
 
 def test_every_field_says_what_is_wrong_with_it(ada: Client) -> None:
@@ -204,13 +218,13 @@ def test_a_board_is_taken_offline_from_its_own_page(ada: Client) -> None:
     page = ada.get(f"{BOARDS}b1/change/")
     assert [step.button for step in page.context["steps"]] == [
         "Take offline",
-        "Set health to good",
-        "Set health to bad",
+        "Health good",
+        "Health bad",
         "Retire",
     ]
     response = ada.post(f"{BOARDS}b1/do/offline/", {"reason": "dust"}, follow=True)
     assert messages(response) == ["Board b1 is offline."]
-    assert "offline: dust" in text(response)
+    assert "dust" in text(response)
     response = ada.post(f"{BOARDS}b1/do/bad/", {"reason": "no prompt"}, follow=True)
     assert queries.board("b1").health == "bad"
     response = ada.post(f"{BOARDS}b1/do/online/", {}, follow=True)
@@ -219,6 +233,38 @@ def test_a_board_is_taken_offline_from_its_own_page(ada: Client) -> None:
     assert queries.board("b1").free
     response = ada.post(f"{BOARDS}b1/do/online/", {}, follow=True)
     assert messages(response) == ["Nothing done: that cannot be done to b1 as it is now."]
+
+
+def test_a_board_that_is_offline_may_get_another_reason(ada: Client) -> None:
+    commands.take_board_offline("b1", "dust", actor="lab")
+    assert "It stays offline" in text(ada.get(f"{BOARDS}b1/do/offline/"))
+    ada.post(f"{BOARDS}b1/do/offline/", {"reason": "mud"})
+    assert queries.board("b1").reason == "offline: mud"
+    assert "offline for that very reason" in text(ada.post(f"{BOARDS}b1/do/offline/", {"reason": "mud"}))
+
+
+def test_a_board_held_by_a_job_says_so(ada: Client) -> None:
+    found = commands.load_board("b1")
+    events = boards.reserve(found.state, 57)
+    store.append(Append(stream=found.stream, expected=found.version, events=events), meta=Meta(actor="lab"))
+    assert '<a href="/jobs/57/"' in text(ada.get(BOARDS))
+    address = f"{BOARDS}b1/change/"
+    response = ada.post(address, form_of(ada, address) | {"site": "elsewhere"})
+    assert errors(response, "__all__")[0].startswith(
+        "Board b1 is reserved for job 57, which relies on its site"
+    )
+    commands.take_board_offline("b1", "dust", actor="lab")
+    assert "reserved</span> then" in text(ada.get(BOARDS))
+    found = commands.load_board("b1")
+    events = boards.quarantine(found.state, 57, "a qemu runs")
+    store.append(Append(stream=found.stream, expected=found.version, events=events), meta=Meta(actor="lab"))
+    response = ada.post(f"{BOARDS}b1/do/online/", {"reason": ""})
+    assert "a reason is needed to end the quarantine of board b1" in text(response)
+
+
+def test_a_configuration_that_rules_no_longer_allow_is_shown_with_its_problems(ada: Client) -> None:
+    Board.objects.update(config={"ssh": {"host": "b1"}, "kvm": "once allowed"})
+    assert "kvm: &#x27;once allowed&#x27; is not known here" in text(ada.get(f"{BOARDS}b1/change/"))
 
 
 def test_history_is_the_event_stream(ada: Client) -> None:
@@ -296,7 +342,7 @@ def test_lists_are_filtered_and_searched(ada: Client) -> None:
     assert found("tag=sata") == ["b2"]
     assert found("q=rack") == found("q=SATA") == found("q=dust") == ["b2"]
     assert found("device_type__name__exact=ssh-host&site=default") == ["b1", "b2"]
-    assert "offline: dust" in text(ada.get(BOARDS))
+    assert "dust" in text(ada.get(BOARDS))
 
 
 def test_staff_without_permissions_sees_nothing(lab: None) -> None:
