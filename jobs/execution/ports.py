@@ -24,6 +24,10 @@ class Assignment:
     board: BoardConfig
     vm_types: Mapping[str, VmTypeConfig]
 
+    def vm_types_used(self) -> dict[str, VmTypeConfig]:
+        """Return the types of its VMs."""
+        return {node.device_type: self.vm_types[node.device_type] for node in self.nodes if node.index}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workplace:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from jobs.domain.definition.model import Vm
-from jobs.domain.events import Failure, NodePlan
+from jobs.domain.events import ErrorKind, Failure, NodePlan
 from jobs.execution.journal import Journal
 from jobs.execution.ports import Assignment, Cancellation, ConsoleFull, Consoles, Files, Superseded, Workplace
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import Canceled, JobError, TestFault
+
+KINDS: Mapping[str, ErrorKind] = {"infrastructure": "infrastructure", "job": "job", "test": "test"}
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +81,7 @@ class Run:
         with self._lock:
             self._ended = self._ended or reason
 
-    def fail(self, error: BaseException, node: int | None, action: str = "") -> None:
+    def fail(self, error: Exception, node: int | None, action: str = "") -> None:
         """Record what went wrong, if it is the first such thing, in the log of the run and for its ending."""
         failure = self._failure_of(error, node, action)
         if failure is None:
@@ -94,7 +96,7 @@ class Run:
             except Superseded:
                 self.superseded = True
 
-    def _failure_of(self, error: BaseException, node: int | None, action: str) -> Failure | None:
+    def _failure_of(self, error: Exception, node: int | None, action: str) -> Failure | None:
         if isinstance(error, Superseded):
             self.superseded = True
             self.end("another worker has taken over")
@@ -105,10 +107,12 @@ class Run:
         if isinstance(error, ConsoleFull):
             error = TestFault(str(error))
         if isinstance(error, JobError):
-            kind = error.kind
+            words = str(error)
+            if self.deadline.expired and not isinstance(error, TestFault):
+                words = f"the job's time of {self.assignment.definition.timeout} s ran out: {words}"
             return Failure(
-                kind=kind if kind in ("infrastructure", "job", "test") else "bug",  # type: ignore[arg-type]
-                message=str(error),
+                kind=KINDS.get(error.kind, "bug"),
+                message=words,
                 node=error.node if error.node is not None else node,
                 action=error.action or action,
             )

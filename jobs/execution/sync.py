@@ -69,6 +69,7 @@ class Sync:
         self._typists: dict[int, Typist] = {}
         self._doing: dict[int, str] = {}
         self._waiting: dict[int, int] = {}
+        self._closed: set[int] = set()
         self._alarm: threading.Timer | None = None
         self._gate = threading.Event()
         if self._group.gate_open:
@@ -102,6 +103,9 @@ class Sync:
     def close(self, node: int, reason: str, *, ok: bool) -> None:
         """The node is closed: it is reported, and whoever needs it is released."""
         with self._lock:
+            if node in self._closed:
+                return
+            self._closed.add(node)
             self._journal.closed(node, reason, ok=ok)
             self._apply(self._group.close(node, reason, self._journal.now()))
             if self._group.gate_open:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from devices.domain.config import VmTypeConfig
 from devices.drivers.expect import Console, ConsoleEnded, Panicked
 from devices.drivers.shell import HostShell
 from jobs.domain.definition.model import (
@@ -16,7 +15,6 @@ from jobs.domain.definition.model import (
     DummyDeploy,
     Login,
     SubmitResults,
-    Vm,
 )
 from jobs.domain.events import NodePlan, VmStarted
 from jobs.execution import delivery
@@ -54,11 +52,10 @@ class VmWork:
 class VmNode:
     """Sees one VM through its actions."""
 
-    def __init__(
-        self, run: Run, sync: Sync, shell: HostShell, node: NodePlan, vm: Vm, config: VmTypeConfig
-    ) -> None:
-        self._run, self._sync, self._shell = run, sync, shell
-        self._node, self._vm, self._config = node, vm, config
+    def __init__(self, run: Run, sync: Sync, shell: HostShell, node: NodePlan) -> None:
+        self._run, self._sync, self._shell, self._node = run, sync, shell, node
+        self._vm = run.definition_vms[node.role]
+        self._config = run.assignment.vm_types[node.device_type]
         self._journal = run.journal
         self._console: Console | None = None
         self._work: VmWork | None = None

@@ -1,0 +1,166 @@
+"""Preparing a run: its test shells read and planned, what its VMs boot fetched and brought to the host."""
+
+from __future__ import annotations
+
+import io
+import time
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TypeVar
+
+from devices.drivers.shell import HostShell
+from jobs.domain.definition.model import Action, TestShell
+from jobs.domain.events import NodePlan
+from jobs.domain.overlay import GroupNetwork, NodeFacts, OverlayFile
+from jobs.execution import delivery
+from jobs.execution.fetch import Fetcher
+from jobs.execution.host import Place
+from jobs.execution.images import Library, boot_arguments, boot_plan
+from jobs.execution.network import HOST_ADDRESS, USER_NETWORK, Network, mac, user_network_script
+from jobs.execution.run import Run
+from jobs.execution.shells import Loaded, Loader, ShellPlan, is_shell, plan_shells
+from jobs.execution.sources import Sources
+from jobs.execution.vm_node import VmWork
+from jobs.execution.vms import VmProcess, VmSpec
+from lab.kernel.deadline import Deadline
+from lab.kernel.errors import JobError
+
+T = TypeVar("T")
+
+
+def result_of(future: Future[T], deadline: Deadline) -> T:
+    """Wait for a future, but not past a cancellation."""
+    while True:
+        try:
+            return future.result(timeout=max(0.01, deadline.tick))
+        except TimeoutError:
+            if future.done():
+                return future.result()
+            deadline.check()
+
+
+class Preparation:
+    """What is done for all nodes before they start. Thread-safe."""
+
+    def __init__(self, run: Run, network: Network) -> None:
+        self._run, self._job, self._journal = run, run.assignment, run.journal
+        self._network = network
+        self.fetcher = Fetcher(run.workplace)
+
+    def actions(self, role: str) -> list[Action]:
+        """Return what a role has to do, in order."""
+        return [action for action in self._job.definition.actions if action.applies_to(role)]
+
+    def load(self) -> dict[int, tuple[ShellPlan, ...]]:
+        """Fetch and read all test definitions, and plan the shells of all nodes."""
+        loader = Loader(Sources(self._run.workplace, self.fetcher))
+        loaded: dict[int, tuple[Loaded, ...]] = {}
+        for action in self._job.definition.actions:
+            if is_shell(action):
+                loaded[action.index] = loader.load(action, self._run.deadline)
+        return {
+            node.index: plan_shells(
+                self._facts(node),
+                node.index,
+                [(a, loaded[a.index]) for a in self.actions(node.role) if a.index in loaded],
+            )
+            for node in self._job.nodes
+        }
+
+    def _facts(self, node: NodePlan) -> NodeFacts:
+        network = GroupNetwork()
+        if node.index and self._job.vm_types[node.device_type].network:
+            names = {vm.name: self._network.address(vm.index) for vm in self._run.vms}
+            network = GroupNetwork(
+                mac=mac(self._network, node.index, 0),
+                address=self._network.address(node.index),
+                names={**names, self._run.host.name: HOST_ADDRESS},
+            )
+        return NodeFacts(
+            job=self._job.job,
+            name=node.name,
+            role=node.role,
+            host=node.index == 0,
+            group=tuple((one.name, one.role) for one in self._job.nodes),
+            network=network,
+            host_address=HOST_ADDRESS if node.index else "127.0.0.1",
+            debug=self._job.definition.logging_level == "DEBUG",
+        )
+
+    def prefetch(self, node: NodePlan) -> None:
+        """Fetch to the worker what a VM boots, while the host is being reached."""
+        plan = boot_plan(self._job.definition, self._run.definition_vms[node.role])
+        wanted = [(one, True) for one in (plan.disk, plan.kernel, plan.dtb, plan.firmware)]
+        try:
+            for one, unpack in (*wanted, (plan.ramdisk, False)):
+                if one is not None:
+                    self.fetcher.get(one.url, self._run.deadline, sha256=one.sha256, unpack=unpack)
+        except JobError as exc:
+            exc.node, exc.action = node.index, plan.action or "image"
+            raise
+
+    # -- a VM ----------------------------------------------------------------------------------------
+
+    def vm(
+        self,
+        line: HostShell,
+        node: NodePlan,
+        place: Place,
+        library: Library,
+        plans: tuple[ShellPlan, ...],
+        acceleration: Future[bool],
+    ) -> VmWork:
+        """Bring what a VM boots, and its tests, to the host."""
+        run, definition = self._run, self._job.definition
+        config, vm = self._job.vm_types[node.device_type], run.definition_vms[node.role]
+        plan = boot_plan(definition, vm)
+        started = time.monotonic()
+        try:
+            files = library.bring(
+                plan, config, run.deadline, lambda what: self._journal.phase(node.index, "deploy", what)
+            )
+        except JobError as exc:
+            exc.node, exc.action = node.index, plan.action or "image"
+            raise
+        for note in files.notes:
+            self._journal.note(node.index, "warning", note)
+        stamp = delivery.new_stamp()
+        tar = self._overlay(node, plans, stamp)
+        overlay = place.path(f"vm-{node.index}.tar") if tar else ""
+        if tar:
+            line.put(io.BytesIO(tar), overlay, run.deadline)
+        spec = VmSpec(
+            node=node.index,
+            name=node.name,
+            vm=vm,
+            config=config,
+            files=replace(files, arguments=(*files.arguments, *boot_arguments(definition, node.role))),
+            network=self._network,
+            kvm=result_of(acceleration, run.deadline),
+            overlay=overlay,
+        )
+        process = VmProcess(line, place, spec)
+        command = process.prepare(run.deadline)
+        self._journal.result(node.index, plan.action or "image", "pass", seconds=time.monotonic() - started)
+        roots = tuple(
+            p.action.lava_test_dir
+            for p in plans
+            if isinstance(p.action, TestShell) and p.action.lava_test_dir
+        )
+        return VmWork(
+            process=process,
+            command=command,
+            login=plan.login,
+            tar=tar,
+            stamp=stamp,
+            shells=plans,
+            roots=roots,
+        )
+
+    def _overlay(self, node: NodePlan, plans: tuple[ShellPlan, ...], stamp: str) -> bytes:
+        if not plans:
+            return b""
+        script = user_network_script(self._network, node.index)
+        extra = OverlayFile(path=USER_NETWORK, content=script.encode(), mode=0o755)
+        folders = {plan.folder: (*plan.files, extra) for plan in plans}
+        return delivery.pack(folders, stamp)
