@@ -29,6 +29,7 @@ from jobs.domain.events import (
     ResultReported,
     SuiteEnded,
     SuiteStarted,
+    Verdict,
     VmStarted,
     WaitEnded,
     WaitStarted,
@@ -77,6 +78,11 @@ class Story:
         data = text.replace("\n", "\r\n").encode()
         console_log.append(self.number, [(node, data, self.start + at)])
 
+    def print_lines(self, node: int, lines: list[tuple[float, str]]) -> None:
+        """The same for many lines with a time each, at once."""
+        pieces = [(node, f"{text}\r\n".encode(), self.start + at) for at, text in lines]
+        console_log.append(self.number, pieces)
+
     def where(self, node: int, line_start: str) -> int:
         """Return the byte offset of the first line that begins so."""
         _, data = console_log.read(self.number, node, 0, 1 << 20)
@@ -87,7 +93,7 @@ class Story:
             [PhaseStarted(node=node, phase=phase, what=what, at=self.start + at)]  # type: ignore[arg-type]
         )
 
-    def result(self, node: int, suite: str, case: str, result: str, at: float, **fields: object) -> None:
+    def result(self, node: int, suite: str, case: str, result: Verdict, at: float, **fields: object) -> None:
         self.recorder.record(
             [
                 ResultReported(
@@ -101,7 +107,7 @@ class Story:
             ]
         )
 
-    def signal(self, node: int, suite: str, case: str, result: str, at: float, **fields: object) -> None:
+    def signal(self, node: int, suite: str, case: str, result: Verdict, at: float, **fields: object) -> None:
         """Print a test signal and report the result it stands for."""
         extra = "".join(f" {k.upper()}={v}" for k, v in fields.items() if k in ("measurement", "units"))
         line = f"<LAVA_SIGNAL_TESTCASE TEST_CASE_ID={case} RESULT={result}{extra}>"
@@ -165,12 +171,16 @@ def boot_vms(story: Story) -> None:
             )
         )
         story.print(node, begun + 47, "\x1b[0mBooting Linux on physical CPU 0x0000000000 [0x410fd034]\n")
-        for step in range(60):
-            story.print(
-                node,
-                begun + 48 + step / 8,
-                f"[    {step * 0.0417:.6f}] virtio_blk virtio{step % 4}: [vda] {step * 2048} sectors\n",
-            )
+        story.print_lines(
+            node,
+            [
+                (
+                    begun + 48 + step / 8,
+                    f"[    {step * 0.0417:.6f}] virtio_blk virtio{step % 4}: [vda] {step * 2048} sectors",
+                )
+                for step in range(60)
+            ],
+        )
         story.print(node, begun + 58, f"Debian GNU/Linux 12 {name} ttyAMA0\n{name} login: root\n")
         story.result(node, "lava", "boot", "pass", begun + 60, measurement="14.2", units="s")
         story.result(node, "lava", "login", "pass", begun + 62)

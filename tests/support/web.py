@@ -15,15 +15,18 @@ from websockets.sync.client import ClientConnection, connect
 ROOT = Path(__file__).resolve().parents[2]
 
 _SERVE = """
-import socket, uvicorn
-sock = socket.create_server(("127.0.0.1", 0))
+import socket, sys, uvicorn
+sock = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 print(sock.getsockname()[1], flush=True)
 uvicorn.Server(uvicorn.Config("lab.asgi:application", log_level="warning")).run(sockets=[sock])
 """
 
 
 class WebServer:
-    """Use it as a context manager. It shares the data folder, so also the unix doorbell, with the tests."""
+    """Use it as a context manager. It shares the data folder, so also the unix doorbell, with the tests.
+
+    Stopped and entered again it comes back on the same port.
+    """
 
     def __init__(self, database_url: str, log: Path, **environment: str) -> None:
         self._environment = {
@@ -41,7 +44,7 @@ class WebServer:
     def __enter__(self) -> WebServer:
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE],
+                [sys.executable, "-c", _SERVE, str(self.port)],
                 cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                 text=True,
             )  # fmt: skip

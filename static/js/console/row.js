@@ -35,7 +35,7 @@ export function fill(row, line) {
   const pieces = segments(line.text);
   const text = pieces.map((one) => one.text).join("");
   row.className = kindOf(text);
-  row.lastChild.replaceChildren(...(pieces.length > 1 ? pieces.map(coloured) : emphasised(text)));
+  row.lastChild.replaceChildren(...(pieces.some((one) => one.classes) ? pieces.map(coloured) : emphasised(text)));
 }
 
 function coloured({ text, classes }) {

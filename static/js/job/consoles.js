@@ -165,13 +165,14 @@ export class Consoles {
     this.select(index);
   }
 
+  /** Lines from the server, which counts from 0. */
   async #fetch(index, from, count) {
-    const response = await fetch(`/api/v1/jobs/${this.job.id}/nodes/${index}/console/?lines=${from}:${count}`, {
+    const response = await fetch(`/api/v1/jobs/${this.job.id}/nodes/${index}/console/?lines=${from - 1}:${count}`, {
       headers: { Accept: "application/json" },
     });
     if (!response.ok) return [];
     const { lines } = await response.json();
-    return lines.map((line) => ({ ...line, whole: true }));
+    return lines.map((one) => ({ ...one, n: one.line + 1, whole: true }));
   }
 
   #soon() {

@@ -61,6 +61,7 @@ function renderBoard(state) {
   const vms = state.nodes.length - 1;
   put(value("fact-board"), state.board, [
     h("a", { href: `/boards/${encodeURIComponent(state.board)}/` }, state.board),
+    " ",
     h("span", { class: "t3" }, `+ ${vms} VM${vms === 1 ? "" : "s"}`),
   ]);
 }

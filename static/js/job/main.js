@@ -27,7 +27,8 @@ let frame = null;
 let gaps = 0;
 const events = new EventList();
 const waiting = []; // events that came by the socket before the older ones were loaded
-let eventsLoaded = null;
+let eventsLoaded = null; // the promise of them
+let loaded = false;
 
 gutter.start = startOf(state);
 const consoles = new Consoles(at("consoles"), snapshot, { gap: () => reconnectForGap() });
@@ -98,10 +99,12 @@ function reconnectForGap() {
   if (gaps <= 5) queueMicrotask(() => socket.restart());
 }
 
+/** Show the line that a result came from; `line` counts from 0, as all data does, addresses count from 1. */
 async function openLine(index, line) {
   if (line === null || line === undefined) return;
+  const n = line + 1;
   const node = state.nodes.find((one) => one.index === index);
-  if (await consoles.goTo(index, line)) history.replaceState(null, "", `#${node.name}-L${line}`);
+  if (await consoles.goTo(index, n)) history.replaceState(null, "", `#${node.name}-L${n}`);
 }
 
 /** Load the events from the first one on, once, when somebody wants to see them; then the socket goes on. */
@@ -110,11 +113,12 @@ function loadEvents() {
     for (;;) {
       const response = await fetch(`/api/v1/jobs/${state.id}/events/?after=${events.last}`, { headers: { Accept: "application/json" } });
       if (!response.ok) throw new Error(`events: ${response.status}`);
-      const { events: rows } = await response.json();
-      if (!rows.length) break;
+      const { events: rows, more } = await response.json();
       showEvents(at("p-events"), events.add(rows));
+      if (!more) break;
     }
     showEvents(at("p-events"), events.add(waiting.splice(0)));
+    loaded = true;
     countEvents();
   })().catch(() => {
     eventsLoaded = null; // the next look at the tab tries again
@@ -122,16 +126,16 @@ function loadEvents() {
   return eventsLoaded;
 }
 
-let loaded = false;
 function takeEvents(rows) {
   if (!eventsLoaded) return;
   if (!loaded) waiting.push(...rows);
-  else showEvents(at("p-events"), events.add(rows));
-  countEvents();
+  else {
+    showEvents(at("p-events"), events.add(rows));
+    countEvents();
+  }
 }
 
 function countEvents() {
-  loaded = true;
   count("t-events", events.rows.length);
 }
 

@@ -77,7 +77,7 @@ export function renderNotes(panel, state) {
         "div",
         { class: "ev" },
         icon("paperclip", "i-s"),
-        h("span", {}, h("a", { href: `/jobs/${state.id}/attachments/${one.key}/${encodeURIComponent(one.name)}` }, one.name), h("span", { class: "t3" }, ` ${one.size.toLocaleString("en")} bytes, ${[one.suite, one.case].filter(Boolean).join(" / ")}`)),
+        h("span", {}, h("a", { href: `/api/v1/jobs/${state.id}/attachments/${one.sha256}/` }, one.name), h("span", { class: "t3" }, ` ${one.size.toLocaleString("en")} bytes, ${[one.suite, one.case].filter(Boolean).join(" / ")}`)),
         h("span", { class: "t3" }, node?.name ?? ""),
       );
     }),

@@ -31,5 +31,5 @@ export function doingOf(node, running = []) {
   if (node.state === "waiting") return "not started";
   const what = node.doing || (node.state === "close" ? "closing" : node.state);
   const cases = running.filter((one) => one.node === node.index).map((one) => one.case);
-  return cases.length ? `${what} / ${cases.join(", ")}` : what;
+  return cases.length && cases.join(", ") !== what ? `${what} / ${cases.join(", ")}` : what;
 }

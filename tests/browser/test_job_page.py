@@ -1,0 +1,202 @@
+"""The live job page, fed through the real store while it is watched."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from selenium.webdriver.common.keys import Keys
+
+from jobs import console_log, queries
+from tests.browser import story
+from tests.browser.conftest import Site
+from tests.browser.story import CLIENT_1, CLIENT_2, HOST, SERVER
+from tests.support.web import WebServer
+
+pytestmark = pytest.mark.e2e
+
+
+def rows(site: Site, node: int) -> list[str]:
+    """The lines a console shows, as text."""
+    return site.texts(f"#con-{node} .con-rows > div > span")
+
+
+def line_numbers(site: Site, node: int) -> list[int]:
+    selector = f"#con-{node} .con-rows > div"
+    script = "return [...document.querySelectorAll(given[0])].map((row) => Number(row.dataset.n))"
+    return [int(one) for one in site.run(script, selector)]
+
+
+def expected(number: int, node: int) -> list[str]:
+    """The lines of a console that ends with a newline and holds nothing a terminal would interpret."""
+    _, data = console_log.read(number, node, 0, 1 << 24)
+    return [line or " " for line in data.decode().replace("\r", "").split("\n")[:-1]]
+
+
+def watch(site: Site, user: User, path: str) -> None:
+    site.log_in(user)
+    site.open(path)
+    site.wait(lambda: site.text("#feed").startswith("Live"), "the live feed")
+
+
+def test_the_page_fills_in_while_the_job_runs(
+    site: Site, asha: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = story.begin(asha, monkeypatch)
+    watch(site, asha, "/jobs/1/")
+    assert "Running" in site.text("#pills")
+    story.boot_host(run)
+    site.wait(lambda: "disk-space" in site.text("#results"), "the first results")
+    site.wait(lambda: rows(site, HOST) == expected(1, HOST), "the host's console")
+    assert "kvm-host-smoke" in site.text("#con-0 .con-h")
+    story.boot_vms(run)
+    story.meet(run)
+    site.wait(lambda: site.all("#timeline .mk-sync"), "the barrier in the timeline")
+    story.move_data(run)
+    story.stall(run)
+    site.wait(lambda: "Everything waits on client-2" in site.text("#waits"), "who waits for whom")
+    assert "needs traffic-done from client-2" in site.text("#waits").replace("\n", " ")
+    assert "Blocked on client-2" in site.text("#pills")
+    for node in (SERVER, CLIENT_1, CLIENT_2):
+        site.wait(lambda node=node: len(rows(site, node)) == len(expected(1, node)), "a VM's console")  # type: ignore[misc]
+    assert rows(site, SERVER)[-1] == "<LAVA_MULTI_NODE> <LAVA_WAIT_ALL traffic-done client>"
+    assert site.text(".case.run").startswith("iperf-udp")
+    assert "1 failed" in site.text("#tally")
+    assert "413 Mbit/s" in site.text("#results")
+    assert site.texts("#t-messages span") == ["2"]
+    story.lose_client_2(run)
+    site.wait(lambda: "Incomplete" in site.text("#pills"), "the end")
+    assert site.text("#failure").startswith("Test error on client-2 in lava_test_shell: The test shell")
+    assert not site.find("#waits").is_displayed()
+    site.find("#t-notes").click()
+    assert "overlay disks" in site.text("#p-notes")
+    assert "KVM hangs on this board" in site.text("#p-notes")
+
+
+def test_a_restart_of_the_server_misses_and_repeats_nothing(
+    site: Site, asha: User, web: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = story.begin(asha, monkeypatch)
+    story.boot_host(run)
+    watch(site, asha, "/jobs/1/")
+    site.wait(lambda: rows(site, HOST) == expected(1, HOST), "the host's console")
+    web.stop()
+    site.wait(lambda: site.text("#feed").startswith("Reconnecting"), "the word that the feed is lost")
+    story.boot_vms(run)
+    run.print(HOST, 250, "a line without")
+    with web:
+        run.print(HOST, 251, " its end until now\n")
+        story.meet(run)
+        site.wait(lambda: site.text("#feed").startswith("Live"), "the feed again", 30)
+        site.wait(lambda: rows(site, HOST) == expected(1, HOST), "all lines of the host, once")
+        site.wait(lambda: rows(site, CLIENT_2)[-1:] == ["<LAVA_SYNC_COMPLETE>"], "the VMs' consoles")
+        assert line_numbers(site, CLIENT_2) == list(range(1, len(expected(1, CLIENT_2)) + 1))
+        fresh = queries.job_snapshot(asha, 1)
+        site.wait(lambda: site.texts("#t-results span") == [str(len(fresh["results"]))], "all results")
+        assert len(site.all("#results .case")) == len(fresh["results"])
+    complaints = site.complaints()
+    assert all("ERR_CONNECTION" in one or "WebSocket" in one for one in complaints)
+
+
+def test_many_lines_stay_a_window_and_reading_is_not_disturbed(
+    site: Site, asha: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = story.begin(asha, monkeypatch)
+    watch(site, asha, "/jobs/1/")
+    for block in range(30):
+        run.print(HOST, block, "".join(f"line {block * 200 + n}\n" for n in range(1, 201)))
+    site.wait(lambda: rows(site, HOST)[-1:] == ["line 6000"], "the last line")
+    assert line_numbers(site, HOST) == list(range(4001, 6001))
+    assert "4,000 earlier lines" in site.text("#con-0 .con-earlier")
+    site.run("document.querySelector('#con-0 .con-b').scrollTop = 4000")
+    site.wait(
+        lambda: site.find("#con-0 [data-act=follow]").get_attribute("aria-pressed") == "false", "no follow"
+    )
+    top = site.run("return document.querySelector('#con-0 .con-b').scrollTop")
+    run.print(HOST, 40, "one more\nand another\n")
+    site.wait(lambda: "2 new lines" in site.text("#con-0 .con-new"), "the count of new lines")
+    assert site.run("return document.querySelector('#con-0 .con-b').scrollTop") == top
+    assert rows(site, HOST)[-1] == "line 6000"
+    site.find("#con-0 .con-new").click()
+    site.wait(lambda: rows(site, HOST)[-1:] == ["and another"], "the end again")
+    assert len(rows(site, HOST)) == 2000
+    bottom = site.run(
+        "const b = document.querySelector('#con-0 .con-b');"
+        "return b.scrollHeight - b.scrollTop - b.clientHeight"
+    )
+    assert abs(bottom) < 2
+
+
+def test_a_result_leads_to_its_line_and_a_line_has_an_address(
+    site: Site, asha: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = story.begin(asha, monkeypatch)
+    story.boot_host(run)
+    run.print_lines(HOST, [(140 + n / 10, f"noise {n}") for n in range(400)])
+    watch(site, asha, "/jobs/1/")
+    at = next(i for i, line in enumerate(expected(1, HOST), 1) if "qemu-version" in line)
+    site.run(
+        "[...document.querySelectorAll('.case')].find((c) => c.textContent.includes('qemu-version')).click()"
+    )
+    site.wait(lambda: f"#host-L{at}" in site.path, "the line's address")
+    assert "qemu-version" in site.text("#con-0 .at-line")
+    site.open(f"/jobs/1/#host-L{at + 5}")
+    site.driver.refresh()
+    site.wait(
+        lambda: site.text("#con-0 .at-line").endswith(expected(1, HOST)[at + 4]), "the line of the link"
+    )
+
+
+def test_what_a_target_prints_never_becomes_markup(
+    site: Site, asha: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = story.begin(asha, monkeypatch)
+    watch(site, asha, "/jobs/1/")
+    hostile = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
+    run.print(HOST, 1, f"{hostile}\n\x1b[31mred {hostile}\x1b[0m\n\x1b]0;title\x07shown\n")
+    run.result(HOST, "<b>suite</b>", hostile, "fail", 2, message=hostile, units=hostile, measurement="1")
+    site.wait(lambda: rows(site, HOST) == [hostile, f"red {hostile}", "shown"], "the lines as text")
+    site.wait(lambda: hostile in site.text("#results"), "the result as text")
+    assert site.text("#con-0 .ar") == f"red {hostile}"
+    assert not site.all("main img, main script:not([type='application/json'])")
+    assert site.driver.title.startswith("Running")
+
+
+def test_a_job_is_cancelled_with_a_reason(site: Site, asha: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    story.begin(asha, monkeypatch)
+    watch(site, asha, "/jobs/1/")
+    site.find("#cancel").click()
+    site.find("#dc-r").send_keys("client-2 hangs" + Keys.ENTER)
+    site.wait(lambda: "Cancelling" in site.text("#pills"), "the state")
+    assert "Asked for by asha: client-2 hangs." in site.text("#failure")
+    assert not site.find("#cancel").is_displayed()
+
+
+def test_on_a_phone_one_console_is_shown_at_a_time(
+    site: Site, asha: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.tell_until_stall(story.begin(asha, monkeypatch))
+    site.resize(390, 844)
+    watch_phone = "/jobs/1/"
+    site.log_in(asha)
+    site.open(watch_phone)
+    site.wait(lambda: rows(site, CLIENT_2), "the consoles")
+    assert [one.is_displayed() for one in site.all(".con")] == [True, False, False, False]
+    site.find("#tab-3").click()
+    assert [one.is_displayed() for one in site.all(".con")] == [False, False, False, True]
+    assert site.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_keyboard_reaches_consoles_and_lists(
+    site: Site, asha: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.tell_until_stall(story.begin(asha, monkeypatch))
+    watch(site, asha, "/jobs/1/")
+    body = site.find("body")
+    body.send_keys("2")
+    assert site.run("return document.activeElement.closest('.con').id") == "con-1"
+    site.driver.switch_to.active_element.send_keys("m")
+    assert site.all("#con-1.is-max")
+    site.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not site.all(".is-max")
+    site.find("#t-results").send_keys(Keys.ARROW_RIGHT)
+    assert site.find("#p-events").is_displayed()
