@@ -248,9 +248,11 @@ def _perform(
             with transaction.atomic():
                 store.append(*others, own, meta=meta)
                 decision.verify()
-        except Conflict:
+        except Conflict as exc:
             if attempt == ATTEMPTS:
-                raise
+                raise Rejected(
+                    f"Others change {found.stream} faster than this command: try again in a moment."
+                ) from exc
         else:
             return
 

@@ -151,7 +151,7 @@ def test_a_command_that_always_loses_says_so(monkeypatch: pytest.MonkeyPatch) ->
         raise Conflict("board/b1", 1, 2)
 
     monkeypatch.setattr(store, "append", lose)
-    with pytest.raises(Conflict):
+    with pytest.raises(Rejected, match="Others change board/b1 faster than this command"):
         commands.take_board_offline("b1", "dust", actor="lab")
 
 
