@@ -46,7 +46,6 @@ class VmSpec:
 def qemu_command(spec: VmSpec, disk: str) -> list[str]:
     """Return the command that starts a VM of the lab's VM types; `disk` is its throw-away overlay."""
     config, files = spec.config, spec.files
-    bus = config.bus
     command = [
         *(config.qemu, "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none"),
         *("-M", (config.kvm_machine if spec.kvm else "") or config.machine),
@@ -61,20 +60,30 @@ def qemu_command(spec: VmSpec, disk: str) -> list[str]:
         command += ["-kernel", files.kernel, "-append", kernel_arguments(spec), "-no-reboot"]
         command += ["-initrd", files.ramdisk] if files.ramdisk else []
         command += ["-dtb", files.dtb] if files.dtb else []
+    return [*command, *_devices(spec, disk), *config.extra_args]
+
+
+def _devices(spec: VmSpec, disk: str) -> list[str]:
+    """Return disks and network cards: in the guest the disk is vda, the card of the group eth0."""
+    bus, net = spec.config.bus, spec.network
+    block, card = f"virtio-blk-{bus}", f"virtio-net-{bus}"
+    rom = ",romfile=" if bus == "pci" else ""
+    devices: list[tuple[str, str, str]] = []
     if disk:
-        command += ["-drive", f"file={_comma(disk)},format=qcow2,if=none,id=disk"]
-        command += ["-device", f"virtio-blk-{bus},drive=disk" + (",bootindex=0" if not files.kernel else "")]
+        first = ",bootindex=0" if not spec.files.kernel else ""
+        drive = f"file={_comma(disk)},format=qcow2,if=none,id=disk"
+        devices.append(("-drive", drive, f"{block},drive=disk{first}"))
     if spec.overlay:
-        command += ["-drive", f"file={_comma(spec.overlay)},format=raw,readonly=on,if=none,id=overlay"]
-        command += ["-device", f"virtio-blk-{bus},drive=overlay,serial={OVERLAY_SERIAL}"]
-    if config.network:
-        net = spec.network
-        rom = ",romfile=" if bus == "pci" else ""
-        command += ["-netdev", f"socket,id=group,mcast={net.group}:{net.port},localaddr=127.0.0.1"]
-        command += ["-device", f"virtio-net-{bus},netdev=group,mac={mac(net, spec.node, 0)}{rom}"]
-        command += ["-netdev", "user,id=user"]
-        command += ["-device", f"virtio-net-{bus},netdev=user,mac={mac(net, spec.node, 1)}{rom}"]
-    return [*command, *config.extra_args]
+        drive = f"file={_comma(spec.overlay)},format=raw,readonly=on,if=none,id=overlay"
+        devices.append(("-drive", drive, f"{block},drive=overlay,serial={OVERLAY_SERIAL}"))
+    if spec.config.network:
+        group = f"socket,id=group,mcast={net.group}:{net.port},localaddr=127.0.0.1"
+        devices.append(("-netdev", group, f"{card},netdev=group,mac={mac(net, spec.node, 0)}{rom}"))
+        devices.append(("-netdev", "user,id=user", f"{card},netdev=user,mac={mac(net, spec.node, 1)}{rom}"))
+    if bus == "device":
+        # Linux finds memory-mapped ones in the opposite order: QEMU gives them addresses from the top down.
+        devices.reverse()
+    return [word for kind, back, front in devices for word in (kind, back, "-device", front)]
 
 
 def kernel_arguments(spec: VmSpec) -> str:
