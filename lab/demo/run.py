@@ -10,10 +10,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -21,9 +22,9 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 
 from jobs.commands import submit_job
+from jobs.follow import PASSED, exit_status, follow
 from lab.demo import lab
 from lab.demo.images import GuestImages, ImageError, build_all
-from lab.demo.progress import follow, summary
 from lab.demo.sshd import Sshd, SshServer
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError, LabError
@@ -36,20 +37,18 @@ START_TIMEOUT = 60.0
 STOP_TIMEOUT = 90.0
 """Seconds that the lab gets to end: a running job cleans up its host first."""
 
-Say = Callable[[str], None]
-
 
 class DemoError(Exception):
     """The demo cannot go on; says why and what to do."""
 
 
 class Demo:
-    """One run of the demo; `say` prints a line."""
+    """One run of the demo, told on `out`."""
 
     def __init__(
-        self, say: Say, *, once: bool = False, port: int = PORT, example: str = "vm-groups.json"
+        self, out: TextIO, *, once: bool = False, port: int = PORT, example: str = "vm-groups.json"
     ) -> None:
-        self._say, self._once, self._port, self._example = say, once, port, example
+        self._out, self._once, self._port, self._example = out, once, port, example
         self.folder = Path(settings.VAR_DIR) / "demo"
         self.images = Path(settings.VAR_DIR) / "images"
         self.url = ""
@@ -73,13 +72,9 @@ class Demo:
     def example(self, user: User, process: subprocess.Popen[bytes]) -> bool:
         """Submit the example and follow it to its end."""
         number = submit_job(lab.example(self._example, self.images), user=user, cause="demo")
-        self._say(f"\nJob {number}: {self._example}, watch it at {self.url}jobs/{number}/\n")
-        job = follow(user, number, self._say, lambda: process.poll() is None)
-        for line in summary(job):
-            self._say(line)
-        counts = job["counts"]
-        others = counts["fail"] + counts["unknown"]
-        return bool(job["outcome"] == "complete" and counts["pass"] and not others)
+        self._say(f"\nJob {number} ({self._example}): {self.url}jobs/{number}/\n")
+        job = follow(number, user, self._out, alive=lambda: process.poll() is None)
+        return exit_status(job) == PASSED
 
     def keep_serving(self, process: subprocess.Popen[bytes]) -> None:
         self._say(f"\nLabbook goes on serving at {self.url} — log in as {ADMIN}. Ctrl-C stops everything.")
@@ -158,6 +153,10 @@ class Demo:
             yield process
         finally:
             _stop(process)
+
+    def _say(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
 
 
 def admin_account() -> tuple[User, str]:

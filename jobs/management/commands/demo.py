@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -24,14 +24,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, once: bool, port: int, example: str, **options: Any) -> None:
         try:
-            well = Demo(self._say, once=once, port=port, example=example).run()
+            well = Demo(cast(TextIO, self.stdout), once=once, port=port, example=example).run()
         except DemoError as exc:
             raise CommandError(str(exc)) from exc
         except KeyboardInterrupt:
             raise SystemExit(130) from None
         if once and not well:
             raise SystemExit(1)
-
-    def _say(self, text: str) -> None:
-        self.stdout.write(text)
-        self.stdout.flush()
