@@ -7,7 +7,8 @@ import pytest
 from devices.domain.config import VmTypeConfig
 from jobs.domain.definition.model import Vm
 from jobs.execution.images import BootFiles
-from jobs.execution.vms import Network, VmSpec, qemu_command
+from jobs.execution.network import Network
+from jobs.execution.vms import VmSpec, qemu_command
 
 
 @pytest.mark.parametrize(
