@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from django.db import transaction
 
+from devices import availability
 from devices.domain import board as boards
 from devices.domain import device_type as types
 from devices.domain.board import Board
@@ -246,7 +247,8 @@ def _perform(
         others = [Append(stream=o.stream, expected=o.version, events=()) for o in decision.relies_on]
         try:
             with transaction.atomic():
-                store.append(*others, own, meta=meta)
+                waking = availability.follow_ups(decision.events)
+                store.append(*others, own, meta=meta, follow_ups=waking)
                 decision.verify()
         except Conflict as exc:
             if attempt == ATTEMPTS:

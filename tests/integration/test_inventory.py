@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import connections
+from django_q.models import OrmQ
 
 from devices import commands, projections, queries
 from devices.domain import board as boards
@@ -206,6 +207,27 @@ def test_no_board_is_registered_of_a_type_that_is_retired_at_once(database: Data
         thread.join(60)
     assert outcomes["register"] != outcomes["retire"]
     assert Board.objects.exists() == outcomes["register"]
+
+
+@pytest.mark.django_db
+def test_whoever_waits_for_boards_is_told_when_one_may_be_free() -> None:
+    register_types()
+    told: list[tuple[str, bool]] = []
+
+    def does(what: str, command: Callable[..., None], *words: Any, **named: Any) -> None:
+        OrmQ.objects.all().delete()
+        command(*words, **named, actor="lab")
+        told.append((what, OrmQ.objects.exists()))
+
+    does("register", commands.register_board, "b1", "ssh-host", "here", [], "", HOST)
+    does("offline", commands.take_board_offline, "b1", "dust")
+    does("online", commands.bring_board_online, "b1")
+    does("bad", commands.set_board_health, "b1", "bad", "no prompt")
+    does("good", commands.set_board_health, "b1", "good")
+    does("change", commands.change_board, "b1", tags=["fast"])
+    does("no change", commands.change_board, "b1", tags=["fast"])
+    does("retire", commands.retire_board, "b1", "burnt")
+    assert [what for what, woken in told if woken] == ["register", "online", "good", "change"]
 
 
 # -- permissions --------------------------------------------------------------------------------

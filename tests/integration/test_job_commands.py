@@ -26,6 +26,7 @@ def queued() -> list[tuple[str, tuple[object, ...]]]:
 
 def test_a_submitted_job_waits_in_the_queue_and_asks_for_the_scheduler() -> None:
     make_inventory()
+    OrmQ.objects.all().delete()
     number = submit(make_user(), definition("first"))
     row = Job.objects.get(pk=number)
     assert (number, row.name, row.state, row.submitter) == (1, "first", "queued", "erika")
