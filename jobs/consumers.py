@@ -44,8 +44,6 @@ log = logging.getLogger(__name__)
 
 PAUSE = 0.03
 """Seconds between two frames, at least."""
-RECHECK = 10.0
-"""Seconds after which it is asked again whether this user may still see this."""
 LIST_PAUSE = 0.2
 """The same for lists: nobody reads a list as it changes 30 times a second."""
 MAX_CONSOLES = 100
@@ -112,7 +110,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
             seen = self.hub.wakes
             again = False
             try:
-                if time.monotonic() - checked > RECHECK:
+                if time.monotonic() - checked > settings.LABBOOK["RECHECK_SECONDS"]:
                     self.user = await self._current_user()
                     await self.authorise()
                     checked = time.monotonic()

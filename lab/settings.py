@@ -206,6 +206,8 @@ LABBOOK: dict[str, Any] = {
     "DEFAULT_VISIBILITY": env_str("LABBOOK_DEFAULT_VISIBILITY", "public"),
     # What runs a job; tests of the supervision put something simpler in its place.
     "EXECUTION": env_str("LABBOOK_EXECUTION", "jobs.real_execution"),
+    # How often an open live stream asks again whether its user may still see it.
+    "RECHECK_SECONDS": env_int("LABBOOK_RECHECK_SECONDS", 10),
     # How writers wake web processes: unix, postgres, redis, none; empty: as database and REDIS_URL suggest.
     "DOORBELL": env_str("LABBOOK_DOORBELL"),
 }

@@ -1,8 +1,9 @@
-"""A web process of its own: uvicorn with the product's settings, on a free port and a given database."""
+"""A web process of its own, as a lab runs it, on a free port and a given database."""
 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,6 @@ from django.conf import settings
 from websockets.sync.client import ClientConnection, connect
 
 ROOT = Path(__file__).resolve().parents[2]
-
-_SERVE = """
-import socket, sys, uvicorn
-sock = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-print(sock.getsockname()[1], flush=True)
-uvicorn.Server(uvicorn.Config("lab.asgi:application", log_level="warning")).run(sockets=[sock])
-"""
 
 
 class WebServer:
@@ -39,23 +33,20 @@ class WebServer:
         }
         self.log = log
         self.port = 0
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> WebServer:
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(self.port)],
-                cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                text=True,
-            )  # fmt: skip
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        process.stdout.close()
-        self._process = process
-        if not line:
-            self.stop()
-            raise RuntimeError(f"the web server did not start:\n{self.log.read_text()}")
-        self.port = int(line)
+        with socket.create_server(("127.0.0.1", self.port)) as listening, self.log.open("ab") as log:
+            self.port = listening.getsockname()[1]
+            self._process = subprocess.Popen(
+                [sys.executable, "manage.py", "web_server", "--fd", str(listening.fileno())],
+                cwd=ROOT,
+                env=self._environment,
+                pass_fds=[listening.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         return self
 
     def __exit__(
@@ -72,9 +63,13 @@ class WebServer:
 
     def connect(self, path: str, **options: Any) -> ClientConnection:
         """Open a websocket, as a page of this server would."""
-        options = {"origin": f"http://127.0.0.1:{self.port}", "max_size": 16 * 2**20, **options}
-        socket: ClientConnection = connect(f"ws://127.0.0.1:{self.port}/{path}", **options)
-        return socket
+        options = {
+            "origin": f"http://127.0.0.1:{self.port}",
+            "max_size": 16 * 2**20,
+            "open_timeout": 60,
+        } | options
+        opened: ClientConnection = connect(f"ws://127.0.0.1:{self.port}/{path}", **options)
+        return opened
 
     def stop(self) -> int:
         """Stop it orderly; returns its exit status."""

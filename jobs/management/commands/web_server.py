@@ -20,8 +20,9 @@ class Command(BaseCommand):
         die_with_supervisor()
         config = uvicorn.Config(
             "lab.asgi:application",
-            lifespan="off",
+            lifespan="on",
             ws="websockets-sansio",
+            ws_max_size=64 * 1024,  # of what browsers send; live streams expect nothing
             ws_per_message_deflate=False,  # costs more than it saves at the frame rates of live consoles
             access_log=False,
             log_config=None,
