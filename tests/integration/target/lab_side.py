@@ -13,7 +13,6 @@ import signal
 import subprocess
 import termios
 import time
-import tty
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,22 +38,29 @@ class Shell:
     path: str
 
 
-def shells(folder: Path) -> list[Shell]:
-    """dash with the system's own commands, and a guest that has nothing but busybox."""
-    found = []
-    if Path("/bin/dash").exists():
-        found.append(Shell("dash", "/bin/dash", "/usr/bin:/bin:/usr/sbin:/sbin"))
-    if Path(BUSYBOX).exists():
-        applets = folder / "applets"
-        if not applets.exists():
-            applets.mkdir(parents=True)
-            for applet in subprocess.run(
-                [BUSYBOX, "--list"], capture_output=True, text=True, check=True
-            ).stdout.split():
-                if applet != "busybox":
-                    (applets / applet).symlink_to(BUSYBOX)
-        found.append(Shell("busybox", f"{applets}/ash", str(applets)))
-    return found
+def shells(folder: Path) -> dict[str, Shell]:
+    """The shells to check on: dash without bash beside it, a guest that has nothing but busybox, and bash."""
+    applets, plain = folder / "applets", folder / "plain"
+    if not applets.exists():
+        applets.mkdir(parents=True)
+        listed = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True)
+        for applet in listed.stdout.split():
+            if applet != "busybox":
+                (applets / applet).symlink_to(BUSYBOX)
+        plain.mkdir()
+        for place in ("/usr/bin", "/bin", "/usr/sbin", "/sbin"):
+            for command in Path(place).iterdir():
+                if (
+                    command.name not in ("bash", "rbash", "busybox")
+                    and not (plain / command.name).is_symlink()
+                ):
+                    (plain / command.name).symlink_to(command)
+    found = [
+        Shell("dash", "/bin/dash", str(plain)),
+        Shell("busybox", f"{applets}/ash", str(applets)),
+        Shell("bash", "/bin/bash", "/usr/bin:/bin:/usr/sbin:/sbin"),
+    ]
+    return {shell.name: shell for shell in found}
 
 
 @dataclass
@@ -111,8 +117,9 @@ class Lab:
         self.nodes: dict[str, Node] = {}
         self.refuse_deadlocks = False
         self.on_signal: Callable[[Node, signals.Signal], None] = lambda node, signal: None
-        self.noise: Mapping[str, Noise] = {}
-        self.drop_answers: Callable[[str, str], bool] = lambda node, line: False
+        self.noise: dict[str, Noise] = {}
+        self.drop_answer: Callable[[str], bool] = lambda line: False
+        self.damage_answer: Callable[[str], str] = lambda line: line
 
     def start(
         self,
@@ -122,13 +129,14 @@ class Lab:
         files: Sequence[overlay.OverlayFile] = (),
         env: Mapping[str, str] | None = None,
         network: overlay.GroupNetwork | None = None,
-        stdin: str = "pty",
         skip_install: str = "",
         command: Sequence[str] = (),
+        prepare: Callable[[Path], None] = lambda top: None,
     ) -> Node:
         """Deliver the overlay to a node's own folder and start the runner on its pty."""
         plan = next(plan for plan in self.plans if plan.name == name)
         folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
         top = folder / f"lava-57.{plan.index}"
         parsed = [testdef.parse(one) if isinstance(one, str) else one for one in definitions]
         suites = testdef.unique_names(one.name for one in parsed)
@@ -157,19 +165,18 @@ class Lab:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.content)
             path.chmod(file.mode)
+        prepare(top)
         environment = {
             "PATH": self.shell.path,
             "HOME": str(folder),
             "LAVA_MULTI_NODE_CACHE": str(folder / "cache.txt"),
             "LAVA_MULTI_NODE_NETWORK_CACHE": str(folder / "network.txt"),
-            "LAVA_REPEAT": "1",
+            "LAVA_REPEAT": "0.2",
             "SCRATCH": str(folder),
             **(env or {}),
         }
         runner = [self.shell.command, f"{top}/bin/lava-test-runner", str(top)]
         master, slave = pty.openpty()
-        if stdin == "raw":
-            tty.setraw(slave)
         process = subprocess.Popen(
             [*command, *runner],
             stdin=slave,
@@ -257,8 +264,8 @@ class Lab:
     def _type(self, node: Node, lines: Sequence[str]) -> None:
         for line in lines:
             assert len(line) < 1000
-            if not self.drop_answers(node.plan.name, line):
-                node.to_type += line.encode("ascii") + b"\n"
+            if not self.drop_answer(line):
+                node.to_type += self.damage_answer(line).encode("ascii") + b"\n"
 
     def stop(self) -> None:
         for node in self.nodes.values():
