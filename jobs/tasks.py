@@ -24,12 +24,13 @@ from jobs import commands, runner
 from jobs.domain.job import Stale
 from jobs.loading import load_job
 from jobs.models import Job
-from jobs.worker_process import TICK, Ended, WorkerProcess
+from jobs.worker_process import GRACE, TICK, Ended, WorkerProcess
 from lab import cluster_ties
 from lab.kernel.deadline import Deadline
+from lab.kernel.errors import Rejected
 
-EXTRA_TIME = 300.0
-"""Seconds that a run may take beyond its timeout, to clean up, before its process is stopped from outside."""
+EXTRA_TIME = 30.0
+"""Seconds that a run may take beyond its timeout and its clean-up before it is ended from outside."""
 LOOK_EVERY = 2.0
 """Seconds between looks whether the job was given up meanwhile."""
 
@@ -53,8 +54,7 @@ def run_job(number: int) -> str:
         fence = commands.start_job(number, worker)
     except Stale as exc:
         return str(exc)
-    timeout = Job.objects.values_list("timeout", flat=True).get(pk=number)
-    ended = _supervised(number, fence, timeout + EXTRA_TIME)
+    ended = _supervised(number, fence)
     # Nothing happens here where it has recorded its own end.
     if commands.lose_job(number, fence, f"the process that ran the job is gone ({ended})"):
         log.error("job %d is lost: %s", number, ended)
@@ -76,9 +76,11 @@ def recover_board(number: int) -> str:
     return f"board {job.board} is clean again"
 
 
-def _supervised(number: int, fence: int, limit: float) -> Ended:
-    end = time.monotonic() + limit
-    process = WorkerProcess(lambda stop: runner.run(number, fence, stop))
+def _supervised(number: int, fence: int) -> Ended:
+    row = Job.objects.only("timeout", "board").get(pk=number)
+    grace = _grace(row.board)
+    end = time.monotonic() + row.timeout + grace
+    process = WorkerProcess(lambda stop: runner.run(number, fence, stop), grace=grace)
     ties = cluster_ties.descriptors()
     beat = look = time.monotonic()
     try:
@@ -98,6 +100,14 @@ def _supervised(number: int, fence: int, limit: float) -> Ended:
         return ended
     finally:
         process.close()
+
+
+def _grace(board: str) -> float:
+    """Seconds that the orderly end of a run on this board may take."""
+    try:
+        return inventory.effective_config(board).cleanup_timeout + EXTRA_TIME
+    except Rejected:  # the runner will meet that too, and say so in the job
+        return GRACE
 
 
 def _given_up(number: int, fence: int) -> bool:

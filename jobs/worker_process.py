@@ -24,7 +24,7 @@ from django.db import connections
 from jobs.runner import Stop
 
 GRACE = 90.0
-"""Seconds from SIGTERM until the whole group is killed: more than any host's clean-up may take."""
+"""Seconds from SIGTERM until the whole group is killed, where nothing else is said."""
 TICK = 0.25
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,8 @@ class WorkerProcess:
     """A forked process that does `work`. Start it in the main thread; nothing else may use its database
     connections meanwhile."""
 
-    def __init__(self, work: Callable[[Stop], None]) -> None:
+    def __init__(self, work: Callable[[Stop], None], *, grace: float = GRACE) -> None:
+        self._grace = grace
         # A connection must not be shared between two processes.
         connections.close_all()
         reads, writes = os.pipe()
@@ -62,7 +63,7 @@ class WorkerProcess:
         self.pid = os.fork()
         if self.pid == 0:
             os.close(writes)
-            _work(work, reads)
+            _work(work, reads, grace)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reads)
         self._lifeline = writes
@@ -78,14 +79,14 @@ class WorkerProcess:
                 _, status = os.waitpid(self.pid, 0)
                 self.ended = Ended(os.waitstatus_to_exitcode(status))
             elif self._kill_at is not None and time.monotonic() > self._kill_at:
-                log.error("process %d did not end in %d s, killing its group", self.pid, GRACE)
+                log.error("process %d did not end in %d s, killing its group", self.pid, self._grace)
                 self._signal_group(signal.SIGKILL)
         return self.ended
 
-    def stop(self, grace: float = GRACE) -> None:
+    def stop(self) -> None:
         """Ask it to end, once; `wait` kills the group when the grace has passed."""
         if self.ended is None and self._kill_at is None:
-            self._kill_at = time.monotonic() + grace
+            self._kill_at = time.monotonic() + self._grace
             os.kill(self.pid, signal.SIGTERM)
 
     def close(self) -> None:
@@ -104,7 +105,7 @@ class WorkerProcess:
                 os.kill(self.pid, number)
 
 
-def _work(work: Callable[[Stop], None], lifeline: int) -> NoReturn:
+def _work(work: Callable[[Stop], None], lifeline: int, grace: float) -> NoReturn:
     """The life of the new process. Never returns into the code of the one it was forked from."""
     status = 70
     try:
@@ -115,7 +116,8 @@ def _work(work: Callable[[Stop], None], lifeline: int) -> NoReturn:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        threading.Thread(target=_watch_lifeline, args=(lifeline,), name="lifeline", daemon=True).start()
+        watch = threading.Thread(target=_watch_lifeline, args=(lifeline, grace), name="lifeline", daemon=True)
+        watch.start()
         work(stop)
         status = 0
     except BaseException:  # the process ends here, and must say why
@@ -125,9 +127,9 @@ def _work(work: Callable[[Stop], None], lifeline: int) -> NoReturn:
         os._exit(status)
 
 
-def _watch_lifeline(lifeline: int) -> None:
+def _watch_lifeline(lifeline: int, grace: float) -> None:
     os.read(lifeline, 1)  # returns at the end of the supervisor, for nothing is ever written
-    signal.alarm(int(GRACE) + 10)  # by the kernel, should no thread of ours get to run any more
+    signal.alarm(int(grace) + 10)  # by the kernel, should no thread of ours get to run any more
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE)
+    time.sleep(grace)
     os.killpg(0, signal.SIGKILL)
