@@ -33,25 +33,28 @@ class Database:
     server: Postgres | None = None
 
 
-def configuration(url: str) -> dict[str, Any]:
-    """Return what Django's DATABASES holds for a URL, with the options that lab.settings gives it."""
+def configuration(url: str, *, durable: bool = False) -> dict[str, Any]:
+    """Return what Django's DATABASES holds for a URL, with the options that lab.settings gives it.
+
+    Unless it is to be `durable`, nobody waits for the disk.
+    """
     found: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60))
     if found["ENGINE"] == "django.db.backends.sqlite3":
         found["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;",
+            "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={'FULL' if durable else 'OFF'};",
         }
     return found
 
 
 @contextlib.contextmanager
-def default_database(url: str) -> Iterator[None]:
+def default_database(url: str, *, durable: bool = False) -> Iterator[None]:
     """Let Django's default connection, in all threads, lead to another database for a while."""
     before = connections.settings
     before_databases = settings.DATABASES
     _forget_connection()
-    databases = {"default": configuration(url)}
+    databases = {"default": configuration(url, durable=durable)}
     settings.DATABASES = databases
     connections.settings = connections.configure_settings({"default": dict(databases["default"])})
     try:
@@ -69,9 +72,9 @@ def _forget_connection() -> None:
         del connections["default"]
 
 
-def migrate(url: str) -> None:
+def migrate(url: str, *, durable: bool = False) -> None:
     """Create all tables in an empty database."""
-    with default_database(url):
+    with default_database(url, durable=durable):
         call_command("migrate", verbosity=0)
 
 

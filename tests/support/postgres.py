@@ -16,15 +16,8 @@ from urllib.parse import quote
 
 import psycopg
 
-SETTINGS = {
-    "listen_addresses": "",
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "max_connections": "100",
-    "shared_buffers": "32MB",
-    "timezone": "UTC",
-}
+BASE = {"listen_addresses": "", "max_connections": "100", "shared_buffers": "32MB", "timezone": "UTC"}
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 class NoPostgres(RuntimeError):
@@ -44,7 +37,9 @@ def find_binaries() -> Path:
 class Postgres:
     """A running server. Use it as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        """`durable`: as a lab has it, for measurements; tests need no disk to be waited for."""
+        self._settings = BASE if durable else BASE | FAST
         self._bin = find_binaries()
         self._as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         # Directly below the temporary folder: a socket's path may have 107 bytes.
@@ -74,7 +69,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        settings = " ".join(f"-c {name}='{value}'" for name, value in SETTINGS.items())
+        settings = " ".join(f"-c {name}='{value}'" for name, value in self._settings.items())
         self._run("pg_ctl", "-D", self._data, "-w", "-t", "60", "-l", f"{self.folder}/log",
                   "-o", f"-k {self.folder} {settings}", "start")  # fmt: skip
 

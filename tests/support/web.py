@@ -63,12 +63,12 @@ class WebServer:
 
     def connect(self, path: str, **options: Any) -> ClientConnection:
         """Open a websocket, as a page of this server would."""
-        options = {
+        defaults: dict[str, Any] = {
             "origin": f"http://127.0.0.1:{self.port}",
             "max_size": 16 * 2**20,
             "open_timeout": 60,
-        } | options
-        opened: ClientConnection = connect(f"ws://127.0.0.1:{self.port}/{path}", **options)
+        }
+        opened: ClientConnection = connect(f"ws://127.0.0.1:{self.port}/{path}", **defaults | options)
         return opened
 
     def stop(self) -> int:
