@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.test import Client
 
 from devices import commands, queries
 from devices.domain import board as boards
+from devices.forms import BoardForm
 from devices.models import Board, DeviceType
 from lab.eventstore.store import store
 from lab.kernel.events import Meta
@@ -366,6 +368,13 @@ def test_staff_that_may_look_can_only_look(lab: None) -> None:
         BOARDS, {"action": "take_offline", "_selected_action": ["b1"], "confirmed": "1", "reason": "x"}
     )
     assert len(store.read("board/b1")) == 1
+
+
+def test_who_loses_the_permission_while_the_form_is_open_is_refused_by_the_command(lab: None) -> None:
+    form = BoardForm(NEW_BOARD)
+    form.actor = User.objects.create_user("late", is_staff=True)
+    with pytest.raises(PermissionDenied, match="late may not register boards"):
+        form.is_valid()
 
 
 def test_staff_that_may_change_cannot_add_or_retire(lab: None) -> None:

@@ -7,7 +7,10 @@ import json
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
+from devices.management.cli import operator
+from devices.models import Board
 from lab.eventstore.store import store
 from tests.support.inventory import register_board, register_types
 
@@ -72,6 +75,34 @@ def test_what_is_refused_ends_with_the_reason() -> None:
         manage("board", "b1", "online")
     with pytest.raises(CommandError, match="There is no board 'nix'"):
         manage("board", "nix", "show")
+
+
+def test_a_board_whose_configuration_is_no_longer_allowed_is_shown_with_the_problems() -> None:
+    register_types()
+    register_board("b1")
+    Board.objects.update(config={"ssh": {"host": "b1"}, "kvm": "once allowed"}, held_by=57)
+    Board.objects.update(held_since=timezone.now())
+    assert "  cannot be used: kvm: 'once allowed' is not known here (one of auto, never)" in manage(
+        "board", "b1", "show"
+    )
+    told = json.loads(manage("board", "b1", "show", "--json"))
+    assert (told["config"], len(told["problems"]), told["held_by_job"]) == (None, 1, 57)
+
+
+def test_who_has_no_name_is_still_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert operator() == "cli:unknown"
+
+
+def test_a_board_is_retired_for_good() -> None:
+    register_types()
+    register_board("b1")
+    assert manage("board", "b1", "retire", "--reason", "burnt").startswith(
+        "Board b1 is retired (retired: burnt)"
+    )
 
 
 def test_a_board_is_shown_with_its_configuration_and_events() -> None:

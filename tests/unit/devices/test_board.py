@@ -233,6 +233,16 @@ def test_a_quarantine_remembers_why_the_board_was_offline_before() -> None:
     assert offline.reason.endswith("a qemu runs (it was offline before: dust)")
 
 
+def test_who_cleans_up_after_a_job_knows_whether_the_board_waits_for_just_that() -> None:
+    unclean = boards.quarantine(given(REGISTERED, RESERVED), 7, "a qemu runs")
+    assert boards.is_quarantined_after(given(REGISTERED, RESERVED, *unclean), 7)
+    assert not boards.is_quarantined_after(given(REGISTERED, RESERVED, *unclean), 70)
+    assert not boards.is_quarantined_after(given(REGISTERED, RESERVED, *unclean, RETIRED), 7)
+    assert not boards.is_quarantined_after(given(REGISTERED, OFFLINE), 7)
+    also = boards.quarantine(given(REGISTERED, RESERVED, OFFLINE), 7, "a qemu runs")
+    assert not boards.is_quarantined_after(given(REGISTERED, RESERVED, OFFLINE, *also), 7)
+
+
 def test_reasons_that_programs_find_are_made_storable() -> None:
     (released,) = boards.release(given(REGISTERED, RESERVED), 7, "\x1b[31m" + "x" * 900)
     assert isinstance(released, BoardReleased)
