@@ -57,7 +57,10 @@ DEFINITION = json.dumps(
         },
         "actions": [
             {"command": "dummy_deploy", "parameters": {"role": "host"}},
-            {"command": "lava_test_shell", "parameters": {"testdef": "run: {steps: [true]}"}},
+            {
+                "command": "lava_test_shell",
+                "parameters": {"testdef": "{metadata: {name: smoke}, run: {steps: [true]}}"},
+            },
         ],
     },
     indent=2,

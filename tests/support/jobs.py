@@ -54,7 +54,10 @@ def definition(
             "vm_group": {"host": host, "vms": [guest]},
             "actions": [
                 {"command": "dummy_deploy", "parameters": {"role": "host"}},
-                {"command": "lava_test_shell", "parameters": {"testdef": "run: {steps: [true]}"}},
+                {
+                    "command": "lava_test_shell",
+                    "parameters": {"testdef": "{metadata: {name: smoke}, run: {steps: [true]}}"},
+                },
             ],
         }
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.domain.definition import group, rules, values
-from jobs.domain.definition.actions import ALIASES, COMMANDS, Common
+from jobs.domain.definition.action_values import Common
+from jobs.domain.definition.actions import ALIASES, COMMANDS
 from jobs.domain.definition.document import ROOT, Scalar, Sequence, plain, shown
 from jobs.domain.definition.lab_view import LabView
 from jobs.domain.definition.limits import MAX_TEXT

@@ -72,20 +72,15 @@ def variable(text: str) -> str:
 
 
 def pattern(text: str) -> str:
-    """A regular expression that a prompt can be waited for with."""
-    objection = regular_expression(text)
-    if not objection and re.compile(text).search(""):
-        return f"{shown(text)} matches an empty string\nit would be seen everywhere"
-    return objection
-
-
-def regular_expression(text: str) -> str:
+    """A regular expression that a prompt can be waited for with; consoles are bytes."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            re.compile(text)
+            expression = re.compile(text.encode())
     except (re.error, OverflowError, RecursionError) as error:
         return f"{shown(text)} is not a regular expression: {error}"
+    if expression.search(b""):
+        return f"{shown(text)} matches an empty string\nit would be seen everywhere"
     return ""
 
 

@@ -280,6 +280,15 @@ WRONG: list[tuple[str, Any, str | None, str]] = [
     (f"{REPO}.parameters.A", None, None, "must be a string, a number, true or false, not null"),
     (f"{REPO}.parameters.A-B", 1, None, '"A-B" is not a parameter name; it becomes a shell variable'),
     (f"{SHELL}.testdef", "", None, "must not be empty"),
+    (f"{SHELL}.testdef", "metadata: {name: x}", None, "cannot be used: run.steps: there is no step to run"),
+    (f"{SHELL}.testdef", {"run": {"steps": ["x"]}}, None, "cannot be used: metadata.name: is missing"),
+    (
+        f"{SHELL}.skip_install",
+        "deps, step",
+        None,
+        '"step" is not a part of the installation; did you mean "steps"?',
+    ),
+    (f"{VMS}[1].shell_prompt", "\\u0041", None, "is not a regular expression: bad escape"),
     (f"{SHELL}.testdef", ["x"], None, "must be a string, not a list"),
     # results
     ("actions[3].parameters.role", "host", KEY, 'unknown key "role"'),
@@ -329,7 +338,8 @@ LS = {"commands": ["ls"]}
 ACTIONS_WRONG: list[tuple[str, dict[str, Any] | None, str, str]] = [
     ("lava_command_run", None, "actions[1]", '"commands" is missing'),
     ("lava_command_run", {"commands": []}, ".commands", "must not be empty"),
-    ("lava_command_run", {**LS, "parser": "("}, ".parser", "regular expression"),
+    ("lava_command_run", {**LS, "parser": "("}, ".parser", "the pattern is no regular expression"),
+    ("lava_command_run", {**LS, "parser": 5}, ".parser", "must be a string"),
     ("lava_command_run", {**LS, "fixupdict": ["x"]}, "[0]", "must be from:to"),
     ("lava_command_run", {**LS, "fixupdict": ["x:y"]}, "[0]", '"y" is not a res'),
     ("lava_command_run", {**LS, "fixupdict": {"x": 1}}, ".x", "must be a string"),
@@ -594,7 +604,7 @@ def test_everything_the_format_has_is_understood() -> None:
             {
                 "command": "lava_test_shell",
                 "parameters": {
-                    "skip_install": "deps",
+                    "skip_install": "deps, steps",
                     "lava_test_dir": "/data/lava",
                     "testdef": {"metadata": {"name": "t"}, "run": {"steps": ["true"]}},
                     "testdef_repos": [{"url": "http://x/y"}, {"git-repo": "git://x/y", "revision": "v1~2"}],
@@ -602,7 +612,7 @@ def test_everything_the_format_has_is_understood() -> None:
             },
             {
                 "command": "lava_test_shell",
-                "parameters": {"testdef": "run:\n  steps: [a]\n", "role": "kvm_host"},
+                "parameters": {"testdef": "metadata: {name: t}\nrun:\n  steps: [a]\n", "role": "kvm_host"},
             },
             {"command": "submit_results_on_host"},
         ],
@@ -632,7 +642,7 @@ def test_everything_the_format_has_is_understood() -> None:
     assert (shell.sources[1].testdef, shell.sources[1].revision) == ("lavatest.yaml", "v1~2")
     assert json.loads(shell.sources[2].inline)["run"] == {"steps": ["true"]}
     assert isinstance(inline, TestShell)
-    assert inline.sources == (TestSource(inline="run:\n  steps: [a]\n"),)
+    assert inline.sources == (TestSource(inline="metadata: {name: t}\nrun:\n  steps: [a]\n"),)
     assert submit == SubmitResults(command="submit_results_on_host", index=9)
     assert inline.applies_to("kvm_host")
     assert not inline.applies_to("v")
