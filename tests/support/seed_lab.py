@@ -1,0 +1,62 @@
+"""Fill the database of `tests.support.running_lab`: imported by ``manage.py shell`` in its environment.
+
+Reads what there is from the variable LABBOOK_SEED (JSON), prints the token of the user ``engineer``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from django.contrib.auth.models import User
+
+from devices import commands
+from lab.demo import lab
+from lab.demo.images import ARCHITECTURES, GuestImages
+from lab.demo.sshd import SshServer
+from lab.tokens.models import make_token
+
+
+def seed(found: dict[str, str]) -> str:
+    server = SshServer(
+        port=int(found["port"]),
+        user=found["user"],
+        key_file=Path(found["key_file"]),
+        host_key=found["host_key"],
+        authorized_keys=Path(found["authorized_keys"]),
+    )
+    images = {
+        one: GuestImages(architecture=ARCHITECTURES[one], folder=Path(found["images"]))
+        for one in ARCHITECTURES
+    }
+    lab.seed(server, images, Path(found["work_dir"]))
+    _, _, kvm = lab.VM_TYPES["kvm"]
+    # What never comes up shall not take minutes to be noticed here.
+    hasty = {**lab.vm_type(kvm, images["amd64"]), "boot_timeout": int(found["hasty"])}
+    commands.register_device_type("kvm-hasty", "vm", "Gives up soon.", hasty, actor="lab", cause="test")
+    commands.change_device_type(
+        lab.HOST_TYPE,
+        config={"runs": [*lab.VM_TYPES, "kvm-hasty"], "deploy": "none"},
+        actor="lab",
+        cause="test",
+    )
+    commands.register_device_type(
+        "unreachable",
+        "board",
+        "Nobody listens there.",
+        {"runs": ["kvm"], "deploy": "none"},
+        actor="lab",
+        cause="test",
+    )
+    config = lab.host(server, Path(found["work_dir"]))
+    config["ssh"]["port"] = int(found["closed_port"])
+    config["connect_timeout"] = 5
+    commands.register_board(
+        "nobody-home", "unreachable", "default", [], "", config, actor="lab", cause="test"
+    )
+    user = User.objects.create_superuser("engineer", "engineer@example.org", found["password"])
+    return make_token(user, "tests")
+
+
+print("token", seed(json.loads(os.environ["LABBOOK_SEED"])))
