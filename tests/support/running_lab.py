@@ -27,7 +27,7 @@ from tests.support.images import IMAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE = [sys.executable, "manage.py"]
-HASTY = 15
+HASTY = 40
 """Seconds until a VM of type kvm-hasty must have booted."""
 Json = dict[str, Any]
 
