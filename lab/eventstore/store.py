@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import msgspec
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Max
 from django.utils import timezone
 
 from lab.eventstore import followups, live, projecting
@@ -49,7 +48,7 @@ class DjangoEventStore:
                     now=timezone.now(),
                     codec=self._codec,
                 )
-                EventRow.objects.bulk_create([_row(entry) for entry in entries])
+                _insert(entries)
                 new = [entry.recorded for entry in entries]
                 projecting.project(new)
                 followups.queue(follow_ups)
@@ -75,15 +74,18 @@ class DjangoEventStore:
         return [self._recorded(row) for row in rows[:limit]]
 
     def head(self) -> int:
-        return EventRow.objects.aggregate(p=Max("position"))["p"] or 0
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT max(position) FROM es_event")
+            row = cursor.fetchone()
+        return (row[0] if row else 0) or 0
 
     def _end(self, stream: str) -> tuple[int, str]:
-        row = (
-            EventRow.objects.filter(stream=stream)
-            .order_by("-version")
-            .values_list("version", "digest")
-            .first()
-        )
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT version, digest FROM es_event WHERE stream = %s ORDER BY version DESC LIMIT 1",
+                [stream],
+            )
+            row: tuple[int, str] | None = cursor.fetchone()
         return row or (0, "")
 
     def _recorded(self, row: EventRow) -> Recorded:
@@ -98,19 +100,28 @@ class DjangoEventStore:
         )
 
 
-def _row(entry: Entry) -> EventRow:
-    recorded = entry.recorded
-    return EventRow(
-        position=recorded.position,
-        stream=recorded.stream,
-        version=recorded.version,
-        type=entry.type,
-        schema=entry.schema,
-        data=entry.data,
-        meta=entry.meta,
-        recorded_at=recorded.recorded_at,
-        digest=recorded.digest,
-    )
+def _insert(entries: Sequence[Entry]) -> None:
+    # Plain SQL, as are the queries above: of an append's time the ORM would take more than half.
+    rows = [
+        (
+            entry.recorded.position,
+            entry.recorded.stream,
+            entry.recorded.version,
+            entry.type,
+            entry.schema,
+            entry.data,
+            entry.meta,
+            connection.ops.adapt_datetimefield_value(entry.recorded.recorded_at),
+            entry.recorded.digest,
+        )
+        for entry in entries
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO es_event (position, stream, version, type, schema, data, meta, recorded_at, digest)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            rows,
+        )
 
 
 store = DjangoEventStore()
