@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from jobs.domain import testdef
 from jobs.domain.definition.actions import COMMANDS
 from jobs.domain.definition.document import shown
 from jobs.domain.definition.group import GivenVm, Group
 from jobs.domain.definition.lab_view import LabView
-from jobs.domain.definition.model import Action
+from jobs.domain.definition.model import Action, TestShell
 from jobs.domain.definition.nodes import node_names
 from jobs.domain.definition.reading import Fields, Value, did_you_mean, one_of
+from jobs.domain.definition.shells import MAX_INLINE
+from lab.kernel.errors import DefinitionFault
 
 
 @dataclass(slots=True)
@@ -38,7 +42,7 @@ class GivenAction:
     def needs_system(self) -> bool:
         return bool(self.command) and COMMANDS[self.command].needs_system
 
-    def problem(self, message: str, hint: str = "") -> None:
+    def problem(self, message: str, hint: str | Callable[[], str] = "") -> None:
         """Report at the action's role if it names one, else at the action."""
         value = self.parameters.get("role") if self.parameters else None
         (value or self.place).problem(message, hint)
@@ -51,7 +55,9 @@ class GivenAction:
 
 def check(group: Group, actions: list[GivenAction], timeout: int, lab: LabView) -> None:
     """Report everything that is wrong between the group and its actions."""
-    _check_size(group, lab)
+    _check_tests(actions)
+    if not _has_good_size(group, lab):
+        return
     _check_names(group)
     if not group.complete:
         return  # whatever is said about roles now would be guessing
@@ -62,10 +68,35 @@ def check(group: Group, actions: list[GivenAction], timeout: int, lab: LabView) 
     _check_timeouts(actions, timeout)
 
 
-def _check_size(group: Group, lab: LabView) -> None:
-    total = sum(vm.count for vm in group.vms)
-    if total > lab.max_vms and (vms := group.fields.get("vms")):
+def _check_tests(actions: list[GivenAction]) -> None:
+    """Read the test definitions that stand in the actions, as a node would have to."""
+    left = MAX_INLINE
+    for given in actions:
+        if not isinstance(given.action, TestShell) or not given.action.sources:
+            continue
+        text = given.action.sources[-1].inline
+        value = given.parameters.get("testdef") if given.parameters and text else None
+        if value is None:
+            continue
+        left -= len(text)
+        if left < 0:
+            value.problem(
+                f"the test definitions here have more than {MAX_INLINE} characters together",
+                "put them into files: testdef_urls, testdef_repos",
+            )
+            return
+        try:
+            testdef.parse(text)
+        except DefinitionFault as fault:
+            value.problem(str(fault))
+
+
+def _has_good_size(group: Group, lab: LabView) -> bool:
+    total, vms = sum(vm.count for vm in group.vms), group.fields.get("vms")
+    if vms and total > lab.max_vms:
         vms.problem(f"the group has {total} VMs", f"at most {lab.max_vms} are allowed in this lab")
+        return False
+    return True
 
 
 def _check_names(group: Group) -> None:
@@ -78,7 +109,7 @@ def _check_names(group: Group) -> None:
         value = fields.get("role") if fields and role else None
         if value is None:
             continue
-        names = [name.lower() for name in node_names(role, min(count, 1000))]
+        names = [name.lower() for name in node_names(role, count)]
         clash = next((name for name in names if name in taken), "")
         if role in roles:
             value.problem(
@@ -93,11 +124,12 @@ def _check_names(group: Group) -> None:
 
 
 def _check_roles(group: Group, actions: list[GivenAction]) -> None:
+    roles = group.roles
     for given in actions:
-        if given.role and given.role not in group.roles:
+        if given.role and given.role not in roles:
             given.problem(
                 f"nobody in this group has the role {shown(given.role)}",
-                did_you_mean(given.role, group.roles, f"the roles are {one_of(group.roles)}"),
+                lambda role=given.role: did_you_mean(role, roles, f"the roles are {one_of(roles)}"),  # type: ignore[misc]
             )
             given.role_known = False
 

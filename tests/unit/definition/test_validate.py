@@ -398,6 +398,16 @@ def test_parameters_of_another_command_are_told_to_belong_there() -> None:
     assert [p.hint for p in found[1:]] == ["that belongs to deploy_linaro_kernel"] * 2
 
 
+def test_test_definitions_that_are_too_long_together_belong_into_files() -> None:
+    inline = "metadata: {name: x}\nrun: {steps: ['" + "x" * 50_000 + "']}"
+    shell = {"command": "lava_test_shell", "parameters": {"testdef": inline}}
+    actions = document()["actions"]
+    (problem,) = problems(changed(("actions", [*actions, *[shell] * 4])))
+    assert problem.path == "actions[6].parameters.testdef"
+    assert problem.message == "the test definitions here have more than 131072 characters together"
+    assert len(accepted(("actions", [*actions, *[shell] * 2])).actions) == 6
+
+
 def test_very_many_problems_are_cut_short_with_their_number() -> None:
     found = problems(document() | {f"key{n}": n for n in range(300)})
     assert len(found) == MAX_PROBLEMS + 1
