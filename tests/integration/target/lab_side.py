@@ -130,7 +130,7 @@ class Lab:
         env: Mapping[str, str] | None = None,
         network: overlay.GroupNetwork | None = None,
         skip_install: str = "",
-        command: Sequence[str] = (),
+        user: int | None = None,
         prepare: Callable[[Path], None] = lambda top: None,
     ) -> Node:
         """Deliver the overlay to a node's own folder and start the runner on its pty."""
@@ -177,8 +177,20 @@ class Lab:
         }
         runner = [self.shell.command, f"{top}/bin/lava-test-runner", str(top)]
         master, slave = pty.openpty()
+        if user is not None:
+            # What login does on a console.
+            os.fchown(slave, user, -1)
+            os.chown(folder, user, -1)
+            runner = [
+                shutil.which("setpriv") or "setpriv",
+                f"--reuid={user}",
+                f"--regid={user}",
+                "--clear-groups",
+                "--",
+                *runner,
+            ]
         process = subprocess.Popen(
-            [*command, *runner],
+            runner,
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -212,6 +224,8 @@ class Lab:
 
     def turn(self) -> None:
         """Take what the consoles say and type what there is to type."""
+        for node in self.nodes.values():
+            node.process.poll()  # a runner that is dead must not look alive to its helpers
         with selectors.DefaultSelector() as selector:
             for node in self.nodes.values():
                 if not node.exited:
