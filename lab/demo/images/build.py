@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import platform
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from lab.demo.images.architecture import ARCHITECTURES, Architecture
 from lab.demo.images.errors import ImageError
 from lab.demo.images.guest_tree import initramfs, system
 from lab.demo.images.kernel import read_kernel
-from lab.demo.images.packages import Archive, unpack
+from lab.demo.images.packages import Archive, alone, unpack
 
 __all__ = ["GuestImages", "ImageError", "build", "build_all"]
 
@@ -77,9 +75,8 @@ def build(name: str, folder: Path) -> GuestImages:
     images = GuestImages(architecture=ARCHITECTURES[name], folder=folder)
     if is_current(images):
         return images
-    work = folder / ".work" / name
-    work.mkdir(parents=True, exist_ok=True)
-    with _alone(work / "lock"):
+    work = folder / ".work"
+    with alone(work / name):
         if not is_current(images):
             _build(images, work)
     return images
@@ -108,14 +105,14 @@ def recipe() -> str:
 
 def _build(images: GuestImages, work: Path) -> None:
     architecture = images.architecture
-    archive = Archive(work / "apt", architecture.name)
+    archive = Archive(work / f"apt-{architecture.name}", architecture.name)
     packages = [
         archive.fetch(archive.depends(architecture.kernel_package, r"linux-image-\d\S*")),
         archive.fetch("busybox-static"),
     ]
     kernel = read_kernel(packages[0])
     (busybox,) = unpack(packages[1], lambda path: path == "./bin/busybox").values()
-    with tempfile.TemporaryDirectory(prefix="build-", dir=work) as temporary:
+    with tempfile.TemporaryDirectory(prefix="build-", dir=work / architecture.name) as temporary:
         scratch = Path(temporary)
         new = GuestImages(architecture=architecture, folder=scratch)
         new.kernel.write_bytes(kernel.image)
@@ -124,7 +121,8 @@ def _build(images: GuestImages, work: Path) -> None:
         (scratch / "root").mkdir()
         disks.ext4(system(busybox, kernel), root, scratch / "root")
         disks.qcow2(root, new.rootfs)
-        tools = Archive(work / "apt-tools", _this_machine())
+        here = _this_machine()
+        tools = Archive(work / f"apt-{here}", here)
         if architecture.boot_loader:
             packages += _uefi_disk(new, root, archive, tools, scratch)
         else:
@@ -215,10 +213,3 @@ def _this_machine() -> str:
     """Return Debian's name of this machine's architecture."""
     names = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "armv8l": "armhf"}
     return names.get(platform.machine(), platform.machine())
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

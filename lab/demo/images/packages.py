@@ -5,12 +5,14 @@ A private apt lives in a folder of its own: its own lists and status, the system
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
@@ -35,6 +37,15 @@ class Archive:
 
         Where the archive cannot be reached, a copy downloaded before will do.
         """
+        with alone(self._folder):
+            return self._fetch(package)
+
+    def depends(self, package: str, pattern: str) -> str:
+        """Return the first dependency of a (meta) package whose name matches."""
+        with alone(self._folder):
+            return self._depends(package, pattern)
+
+    def _fetch(self, package: str) -> Path:
         self._update()
         found = self._run("apt-get", "download", "-qq", "--print-uris", package)
         if found.returncode == 0 and (match := re.search(r"^'\S+' (\S+) ", found.stdout, re.M)):
@@ -49,8 +60,7 @@ class Archive:
             "Check that apt-get update works on this machine, then try again."
         )
 
-    def depends(self, package: str, pattern: str) -> str:
-        """Return the first dependency of a (meta) package whose name matches."""
+    def _depends(self, package: str, pattern: str) -> str:
         self._update()
         answer = self._run("apt-cache", "depends", "--important", package)
         if match := re.search(rf"Depends: ({pattern})$", answer.stdout, re.M):
@@ -113,6 +123,15 @@ class Archive:
         return subprocess.run(
             command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
         )
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep a folder to ourselves, among threads and processes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def debian_sources(folder: Path) -> list[Path]:
