@@ -20,8 +20,8 @@ def queue(follow_ups: Sequence[FollowUp]) -> None:
 
     With the ORM broker the queue's rows commit, or roll back, with the caller's transaction. A broker outside
     the database (Redis) is told after the commit; should the process die between the two, the task is missing
-    though its reason is on record. The reconciler, which runs each minute and at every start, looks for jobs
-    that nobody works on and queues them again; a task delivered twice finds its work taken and leaves.
+    though its reason is on record. `jobs.reconciler`, which looks every few seconds and at every start, then
+    queues assigned jobs again that nobody works on. A task delivered twice finds its work taken and leaves.
 
     Arguments must be plain values: they are pickled, and may be read by a later version of the code.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -147,7 +148,10 @@ class LogHub:
         """Return what came after a position, oldest first; None if that is longer ago than memory reaches."""
         if after < self._since:
             return None
-        return [one for one in self._news if one.position > after] if after < self.head else []
+        # From the end: whoever asks is at most a few events behind.
+        found = list(itertools.takewhile(lambda one: one.position > after, reversed(self._news)))
+        found.reverse()
+        return found
 
     async def news_since(self, after: int, limit: int = BATCH) -> list[News]:
         """Return up to `limit` events' names after a position, from memory or else the database."""
