@@ -37,7 +37,7 @@ def lab_view() -> LabView:
 
 def waiting_jobs() -> list[Waiting]:
     """The queue."""
-    return [waiting(job) for job in Job.objects.filter(state="queued").order_by("id")]
+    return [waiting(job) for job in Job.objects.filter(open=1, state="queued").order_by("id")]
 
 
 def waiting(job: Job) -> Waiting:

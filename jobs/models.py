@@ -33,12 +33,14 @@ class Job(models.Model):
     id = models.BigIntegerField(primary_key=True)
     name = models.CharField(max_length=200)
     state = models.CharField(max_length=20)
+    open = models.SmallIntegerField(default=1)
+    """1: it has not ended. Beside `state`, for the indexes: a number, since SQLite looks up no booleans."""
     outcome = models.CharField(max_length=20, blank=True)
     failure = models.JSONField(null=True)
     submitter = models.CharField(max_length=150)
     visibility = models.TextField()
-    public = models.BooleanField()
-    """Everybody may see it. Beside `visibility`, for the indexes."""
+    public = models.SmallIntegerField()
+    """1: everybody may see it. Beside `visibility`, for the indexes, a number for the same reason."""
     host_type = models.CharField(max_length=100)
     pinned_board = models.CharField(max_length=100, blank=True)
     tags = models.JSONField(default=list)
@@ -72,7 +74,7 @@ class Job(models.Model):
             models.Index(fields=["public", "submitter", "id"], name="job_submitter"),
             models.Index(fields=["submitter", "id"], name="job_mine"),
             # Only ever a handful of jobs has not ended: what the scheduler and the reconciler look for.
-            models.Index(fields=["state", "id"], name="job_open", condition=~Q(state="finished")),
+            models.Index(fields=["open", "public", "id"], name="job_open"),
             models.Index(
                 fields=["resubmitted_from", "id"],
                 name="job_again",

@@ -77,7 +77,7 @@ def submitted(event: JobSubmitted, recorded: Recorded) -> None:
         state="queued",
         submitter=event.submitter,
         visibility=event.visibility,
-        public=event.visibility == "public",
+        public=int(event.visibility == "public"),
         host_type=event.host_type,
         pinned_board=event.board,
         tags=event.tags,
@@ -142,6 +142,7 @@ def finished(event: JobFinished, recorded: Recorded) -> None:
     _update(
         recorded,
         state="finished",
+        open=0,
         outcome=event.outcome,
         failure=msgspec.to_builtins(event.failure) if event.failure else None,
         finished_at=_moment(event.at),

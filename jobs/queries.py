@@ -82,12 +82,12 @@ def _visible(user: User) -> list[Q]:
     """The jobs a user may see, as sets that each can be read along an index; their union is meant."""
     active = user.is_authenticated and user.is_active
     if not active:
-        return [Q(public=True)] if settings.LABBOOK["ANONYMOUS_READ"] else []
+        return [Q(public=1)] if settings.LABBOOK["ANONYMOUS_READ"] else []
     if _sees_all(user):
-        return [Q(public=True), Q(public=False)]
-    sets = [Q(public=True), Q(public=False, submitter=user.get_username())]
+        return [Q(public=1), Q(public=0)]
+    sets = [Q(public=1), Q(public=0, submitter=user.get_username())]
     if groups := _groups(user):
-        sets.append(Q(public=False, pk__in=JobGroup.objects.filter(group__in=groups).values("job")))
+        sets.append(Q(public=0, pk__in=JobGroup.objects.filter(group__in=groups).values("job")))
     return sets
 
 
@@ -126,12 +126,11 @@ def _wanted(filters: Filters) -> Q:
         case "":
             pass
         case "open":
-            wanted &= ~Q(state="finished")
+            wanted &= Q(open=1)
         case "finished":
-            wanted &= Q(state="finished")
+            wanted &= Q(open=0)
         case state:
-            # Said twice for the sake of the index that holds only these.
-            wanted &= Q(state=state) & ~Q(state="finished")
+            wanted &= Q(open=1, state=state)
     for key in ("outcome", "submitter", "board", "host_type"):
         if value := filters.get(key):
             wanted &= Q(**{key: value})

@@ -52,7 +52,7 @@ class Reconciler:
             silent = f"worker {lease.worker} has been silent for more than {leases.SECONDS} s"
             if commands.lose_job(lease.job, lease.fence, silent):
                 lost.append(lease.job)
-        active = Job.objects.filter(state__in=["running", "canceling"])
+        active = Job.objects.filter(open=1, state__in=["running", "canceling"])
         for row in active.exclude(pk__in=Lease.objects.values("job")):
             # Should not be: only a table that somebody emptied leads here.
             if commands.lose_job(row.id, row.fence, f"worker {row.worker} holds no lease for it"):
@@ -63,7 +63,8 @@ class Reconciler:
 
     def queue_forgotten_jobs(self) -> list[int]:
         """Queue the runs of assigned jobs that no task stands for; returns their numbers."""
-        waiting = list(Job.objects.filter(state="assigned", assigned_at__lt=timezone.now() - UNSEEN))
+        before = timezone.now() - UNSEEN
+        waiting = list(Job.objects.filter(open=1, state="assigned", assigned_at__lt=before))
         now = time.monotonic()
         self._queued_at = {n: at for n, at in self._queued_at.items() if now < at + AGAIN}
         known = set(self._queued_at)

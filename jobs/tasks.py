@@ -123,6 +123,7 @@ def _extend_lock() -> None:
 def _begin(sender: object, task: dict[str, Any], **_: object) -> None:
     global _delivery
     _delivery = task.get("ack_id")
+    _extend_lock()
     cluster_ties.pulse("begin", _delivery)
 
 

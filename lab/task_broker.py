@@ -11,6 +11,10 @@ from django_q.conf import Conf
 
 from lab import cluster_ties
 
+CLAIM = timedelta(seconds=15)
+"""How long a task is ours that no worker of ours has begun. Then others may have it: ours may all be busy for
+hours. A worker that begins one makes it its own for as long as it needs."""
+
 
 class Broker(ORM):  # type: ignore[misc]  # django-q2 has no types
     """django-q2's ORM broker, except for the order of tasks and the pulse."""
@@ -23,7 +27,7 @@ class Broker(ORM):  # type: ignore[misc]  # django-q2 has no types
             sleep(Conf.POLL)
             return None
         # Compare and set: of several clusters one gets it.
-        claimed = rows.filter(pk=due.pk, lock=due.lock).update(lock=now + timedelta(seconds=Conf.RETRY))
+        claimed = rows.filter(pk=due.pk, lock=due.lock).update(lock=now + CLAIM)
         if not claimed:
             return None
         cluster_ties.pulse("claim", due.pk)

@@ -31,10 +31,11 @@ def many(count: int) -> None:
             id=number,
             name=f"nightly {number}",
             state="finished" if number % 100 else "queued",
+            open=int(not number % 100),
             outcome="complete" if number % 7 else "incomplete",
             submitter=f"user{number % 5}",
             visibility="public" if number % 10 else "private",
-            public=bool(number % 10),
+            public=int(bool(number % 10)),
             host_type=f"type{number % 3}",
             priority=50,
             timeout=60,
@@ -118,24 +119,22 @@ def test_there_is_no_seeing_what_does_not_exist() -> None:
     assert not queries.may_see(NOBODY, 4711)
 
 
-FILTERS: list[queries.Filters] = [
-    {},
-    {"outcome": "incomplete"},
-    {"board": "board1"},
-    {"host_type": "type1"},
-    {"submitter": "user1"},
-    {"state": "open"},
-    {"state": "queued"},
-]
-
-
-@pytest.mark.parametrize("filters", FILTERS, ids=lambda f: "+".join(f) or "all")
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ({}, "job_public"),
+        ({"outcome": "incomplete"}, "job_outcome"),
+        ({"board": "board1"}, "job_board"),
+        ({"host_type": "type1"}, "job_type"),
+        ({"submitter": "user1"}, "job_submitter"),
+        ({"state": "open"}, "job_open"),
+        ({"state": "queued"}, "job_open"),
+    ],
+)
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's plans")
-def test_no_list_walks_over_the_table_or_sorts_it(filters: queries.Filters) -> None:
+def test_no_list_walks_over_the_table_or_sorts_it(filters: queries.Filters, index: str) -> None:
     many(500)
-    with CaptureQueriesContext(
-        connection,
-    ) as seen:
+    with CaptureQueriesContext(connection) as seen:
         queries.job_list(make_user("boss", is_staff=True), filters, before=400)
     lists = [query["sql"] for query in seen.captured_queries if 'FROM "jobs_job"' in query["sql"]]
     assert lists
@@ -143,4 +142,5 @@ def test_no_list_walks_over_the_table_or_sorts_it(filters: queries.Filters) -> N
         with connection.cursor() as cursor:
             cursor.execute("EXPLAIN QUERY PLAN " + sql)
             steps = [row[3] for row in cursor.fetchall()]
-        assert all(step.startswith("SEARCH") for step in steps), (steps, sql)
+        assert len(steps) == 1, (steps, sql)
+        assert f"USING INDEX {index} (" in steps[0], (steps, sql)

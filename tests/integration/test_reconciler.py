@@ -124,6 +124,7 @@ def test_claims_of_a_dead_cluster_are_given_back_at_the_start() -> None:
     from django.db import connection
 
     make_inventory()
+    OrmQ.objects.all().delete()
     submit(make_user())
     later = timezone.now() + timedelta(minutes=2)
     OrmQ.objects.update(lock=later)

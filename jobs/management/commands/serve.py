@@ -50,6 +50,10 @@ class Command(BaseCommand):
                 nonlocal end
                 end = reconciler.start_looking()
                 self._say(f"Labbook is at {_url(sock)}")
+                if host not in settings.ALLOWED_HOSTS and not _is_loopback(host):
+                    self._say(
+                        "It answers only to the names in LABBOOK_HOSTS: " + ", ".join(settings.ALLOWED_HOSTS)
+                    )
                 self._say(
                     f"{workers} workers of site {settings.SITE_NAME} run jobs. "
                     f"Data is in {settings.VAR_DIR}. Ctrl-C stops everything."
@@ -79,6 +83,10 @@ def _listening(host: str, port: int) -> socket.socket:
         ) from exc
     sock.set_inheritable(True)
     return sock
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _url(sock: socket.socket) -> str:
