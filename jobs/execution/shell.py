@@ -13,7 +13,7 @@ from typing import Any
 from devices.drivers.expect import PANIC, Chunk, Console, ConsoleEnded, Search
 from jobs.domain import signals
 from jobs.domain.events import AttachmentKept, CaseStarted, ResultReported, SuiteEnded, SuiteStarted
-from jobs.domain.patterns import PatternTooSlow, ResultPattern
+from jobs.domain.patterns import PatternTooSlow, ResultFinder, ResultPattern
 from jobs.execution.journal import Journal
 from jobs.execution.ports import ConsoleFull, Files
 from jobs.execution.sync import Sync, Typist
@@ -57,6 +57,11 @@ class TestShellRun:
         self._node, self._console = node, console
         self._journal, self._sync, self._files = journal, sync, files
         self._expected = {test.suite: test for test in expected}
+        self._finders = {
+            suite: ResultFinder(test.pattern)
+            for suite, test in self._expected.items()
+            if test.pattern is not None
+        }
         self._scanner: signals.Scanner | None = None
         self._suite = ""
         self._case = ""
@@ -121,8 +126,7 @@ class TestShellRun:
 
     def _take(self, chunk: Chunk) -> None:
         if self._scanner is None:
-            output = any(test.pattern is not None for test in self._expected.values())
-            self._scanner = signals.Scanner(chunk.offset, output=output)
+            self._scanner = signals.Scanner(chunk.offset, output=bool(self._finders))
         for signal in self._scanner.feed(chunk.data):
             self._act(signal)
 
@@ -164,11 +168,11 @@ class TestShellRun:
 
     def _output(self, signal: signals.Output) -> None:
         """Look for a result in a line of ordinary output."""
-        test = self._expected.get(signal.suite)
-        if test is None or test.pattern is None:
+        finder = self._finders.get(signal.suite)
+        if finder is None:
             return
         try:
-            found = test.pattern.search(signal.text)
+            found = finder.search(signal.text)
         except PatternTooSlow as exc:
             self._journal.note(self._node, "warning", f"{signal.suite}: {exc}")
             return
