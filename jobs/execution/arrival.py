@@ -8,7 +8,8 @@ import time
 from devices.domain.config import VmTypeConfig
 from devices.drivers import ssh
 from jobs.execution import kvm
-from jobs.execution.host import JobKey, Place, connect_as_job, key_mark, make_place
+from jobs.execution.cleanup import clean_host
+from jobs.execution.host import JobKey, NotClean, Place, connect_as_job, key_mark, make_place
 from jobs.execution.run import Run
 from lab.kernel.errors import InfrastructureError
 
@@ -59,7 +60,12 @@ class Arrival:
         command = self._run.deadline.within(board.command_timeout, "a command on the host")
         programs = {config.qemu for config in self._job.vm_types_used().values()}
         key = JobKey.generate(key_mark(board, self._job.job) + self._handle)
-        place = make_place(self.board_line, board, self._job.job, self._handle, key, programs, command)
+        try:
+            place = make_place(self.board_line, board, self._job.job, self._handle, key, programs, command)
+        except NotClean as exc:
+            journal.note(0, "warning", f"{exc}; it is cleaned up now")
+            clean_host(board, self._job.job, command, shell=self.board_line)
+            place = make_place(self.board_line, board, self._job.job, self._handle, key, programs, command)
         self._line = connect_as_job(board, key, within)
         self._check_requirements(place)
         return place

@@ -80,6 +80,10 @@ class Place:
         return f"{self.folder}/{name}"
 
 
+class NotClean(InfrastructureError):
+    """The job has been on this host before, and has left something."""
+
+
 def job_folder(board: BoardConfig, job: int) -> str:
     """Return the job's folder on the host."""
     return f"{board.work_dir.rstrip('/')}/jobs/{job}"
@@ -112,9 +116,9 @@ def make_place(
     )
     let_in = scripts.AUTHORISE.format(file=quote(board.ssh.authorized_keys), key=quote(key.public))
     done = shell.run(make + let_in, deadline)
-    if not done.ok:
-        what = f"the job's folder {folder} could not be made, or its key not be let in, on {shell.name}"
-        done.expect_ok(what)
+    if done.status == scripts.NOT_CLEAN:
+        raise NotClean(f"{folder} is there already: an earlier run of the job was not cleaned up")
+    done.expect_ok(f"the job's folder {folder} could not be made, or its key not be let in, on {shell.name}")
     lines = done.text.splitlines()
     found = dict(line.split("=", 1) for line in lines if "=" in line)
     return Place(

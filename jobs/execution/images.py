@@ -10,7 +10,7 @@ from typing import Literal
 from devices.domain.config import BoardConfig, VmTypeConfig
 from devices.drivers.shell import HostShell, quote
 from jobs.domain.definition.model import BootImage, Definition, DeployImage, DeployKernel, Login, Vm
-from jobs.execution import qcow2
+from jobs.execution import qcow2, scripts
 from jobs.execution.fetch import Fetched, Fetcher
 from jobs.execution.host import Place
 from lab.kernel.deadline import Deadline
@@ -213,20 +213,19 @@ class Library:
             missing = self._take(needed, deadline)
             for sha256 in missing:
                 self._send(needed[sha256], deadline, told)
-            if missing:
-                if still := self._take({sha256: needed[sha256] for sha256 in missing}, deadline):
-                    raise InfrastructureError(
-                        f"{needed[still[0]].url} could not be put into the job's folder on {self._shell.name}"
-                    )
-                self._trim(deadline)
+            if missing and (still := self._take({one: needed[one] for one in missing}, deadline, trim=True)):
+                raise InfrastructureError(
+                    f"{needed[still[0]].url} could not be put into the job's folder on {self._shell.name}"
+                )
             self._there |= needed.keys()
         finally:
             self._copying.release()
 
-    def _take(self, files: Mapping[str, Fetched], deadline: Deadline) -> list[str]:
+    def _take(self, files: Mapping[str, Fetched], deadline: Deadline, *, trim: bool = False) -> list[str]:
         """Link cached contents into the job's folder; returns those that the cache does not have.
 
-        The job's own link keeps the content, whatever becomes of the cache meanwhile.
+        The job's own link keeps the content, whatever becomes of the cache meanwhile. With `trim` the cache
+        is then brought below its limit: what was not used for longest goes first.
         """
         if not files:
             return []
@@ -238,6 +237,8 @@ class Library:
                 f" && {{ ln -f {sha256} {mine} 2>/dev/null || cp {sha256} {mine}; }};"
                 f" then :; else echo {sha256}; fi"
             )
+        if trim:
+            lines.append(scripts.TRIM.format(limit=self._board.cache_limit * 1024 * 1024))
         return self._shell.run("\n".join(lines), deadline).expect_ok("the image cache").text.split()
 
     def _send(self, file: Fetched, deadline: Deadline, told: Told) -> None:
@@ -248,26 +249,6 @@ class Library:
         if sent != file.sha256:
             self._shell.run(f"rm -f {quote(cached)}", deadline)
             raise InfrastructureError(f"{file.url} changed on the worker while it was copied; run it again")
-
-    def _trim(self, deadline: Deadline) -> None:
-        """Keep the cache on the host below its limit: what was not used for longest goes first."""
-        listed = self._shell.run(
-            f"cd {quote(self._place.cache)} && stat -c '%Y %s %n' -- * 2>/dev/null", deadline
-        )
-        entries = []
-        for line in listed.text.splitlines():
-            used, size, name = line.split(" ", 2)
-            if len(name) == 64:
-                entries.append((int(used), int(size), name))
-        total = sum(bytes_ for _, bytes_, _ in entries)
-        doomed = []
-        for _, bytes_, name in sorted(entries):
-            if total <= self._board.cache_limit * 1024 * 1024:
-                break
-            doomed.append(name)
-            total -= bytes_
-        if doomed:
-            self._shell.run(f"cd {quote(self._place.cache)} && rm -f -- {quote(*doomed)}", deadline)
 
 
 def _kernel_of_type(url: str, config: VmTypeConfig) -> tuple[Wanted, Wanted | None]:

@@ -89,15 +89,21 @@ class _Group:
         """Run everything; returns what clean-up found."""
         threads: list[threading.Thread] = []
         pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="prepare")
-        reason = "the job has ended"
+        reason, late = "the job has ended", None
         try:
             self._all(pool, threads)
         except Exception as exc:  # noqa: BLE001 -- the runner's edge: every error becomes the job's ending
-            self._run.fail(exc, None)
             reason = _reason(exc)
-        self._run.end(reason)
+            if self._run.deadline.expired:
+                late = exc  # what a VM was doing then says more
+            else:
+                self._run.fail(exc, None)
+        if late is None:
+            self._run.end(reason)
         for thread in threads:
             thread.join()
+        if late is not None:
+            self._run.fail(late, None)
         pool.shutdown(wait=True, cancel_futures=True)
         self._close_rest(reason)
         return self._leave()

@@ -5,11 +5,14 @@ Templates are filled by `str.format` with words that `devices.drivers.shell.quot
 
 from __future__ import annotations
 
+NOT_CLEAN = 3
+"""Exit status of `MAKE_PLACE` when the job's folder is there already."""
+
 MAKE_PLACE = """
 set -e; umask 077
 mkdir -p {work} {cache} {work}/jobs
 [ -O {work} ] || {{ echo "{work} belongs to somebody else" >&2; exit 1; }}
-if [ -e {folder} ]; then echo "{folder} is there already: an earlier run was not cleaned up" >&2; exit 1; fi
+[ ! -e {folder} ] || exit 3
 mkdir {folder}
 printf '%s\\n' {handle} >{folder}/handle
 printf '%s\\n' {network} >{folder}/network
@@ -20,6 +23,21 @@ for program in {programs}; do
   if command -v "$program" >/dev/null 2>&1; then echo "have $program"; fi
 done
 cd {cache} && for file in kvm-*; do [ -f "$file" ] && echo "$file=$(cat "$file")"; done
+:
+"""
+
+# In the cache's folder. Contents are named by their digest; partial copies are left alone for an hour.
+TRIM = """
+total=0
+for name in $(ls -t); do
+  case $name in
+  *.part) [ -z "$(find "$name" -prune -mmin +60)" ] || rm -f "$name"; continue ;;
+  *[!0-9a-f]*) continue ;;
+  esac
+  size=$(wc -c <"$name") || continue
+  total=$((total + size))
+  [ $total -le {limit} ] || rm -f "$name"
+done
 :
 """
 

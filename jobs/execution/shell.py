@@ -20,6 +20,8 @@ from jobs.execution.sync import Sync, Typist
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded, TestFault
 
+SHELL = "the test shell"
+"""What the deadline of a test shell is called that has a time of its own."""
 AFTER_PANIC = 5.0
 """Seconds of silence after a kernel's last words until a test shell is given up."""
 AFTER_EXIT = 15.0
@@ -86,9 +88,10 @@ class TestShellRun:
         except ConsoleFull as exc:
             raise TestFault(f"{exc}; {self._kept}") from exc
         except DeadlineExceeded as exc:
-            raise TestFault(
-                f"{deadline.what} of {self._console.name} did not end in time{self._where}; {self._kept}"
-            ) from exc
+            shell = f"the test shell of {self._console.name}"
+            own = deadline.what == SHELL
+            late = f"{shell} did not end in time" if own else f"{deadline.what}'s time ran out in {shell}"
+            raise TestFault(f"{late}{self._where}; {self._kept}") from exc
         finally:
             self._sync.shell_ended(self._node, "its test shell is over")
             typist.close()

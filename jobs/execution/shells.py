@@ -21,7 +21,7 @@ from jobs.domain.definition.model import (
 )
 from jobs.domain.overlay import NodeFacts, OverlayFile, SuitePlan, build
 from jobs.execution.journal import SUITE
-from jobs.execution.shell import Expected
+from jobs.execution.shell import SHELL, Expected
 from jobs.execution.sources import MAX_TREE, Got, Sources
 from jobs.target import helpers
 from lab.kernel.deadline import Deadline
@@ -57,7 +57,7 @@ class ShellPlan:
         return isinstance(self.action, TestShell)
 
     def deadline(self, outer: Deadline) -> Deadline:
-        return outer if self.timeout is None else outer.within(self.timeout, "the test shell")
+        return outer if self.timeout is None else outer.within(self.timeout, SHELL)
 
 
 def is_shell(action: Action) -> bool:

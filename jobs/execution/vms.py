@@ -186,7 +186,7 @@ class VmProcess:
         kill_by_handle(self._shell, [self.pid_file], deadline)
 
 
-def kill_by_handle(shell: HostShell, pid_files: list[str], deadline: Deadline, grace: float = 3) -> None:
+def kill_by_handle(shell: HostShell, pid_files: list[str], deadline: Deadline, grace: float = 1) -> None:
     """End the processes recorded in files: asked first, forced after `grace` seconds.
 
     Raises `InfrastructureError` if one is still there afterwards.
