@@ -19,6 +19,7 @@ from bisect import bisect_left
 from pathlib import Path
 
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from bench.figures import percentile, table
 from lab.demo.images import build
@@ -65,7 +66,7 @@ class Viewer:
         """Receive from the first byte until `until` has been seen twice (typed, then printed) or once."""
         deadline = Deadline.after(seconds, f"{until!r} on the console")
         url = lab.url.replace("http", "ws", 1) + f"/ws/jobs/{job}/?after=0&console={node}:0"
-        with connect(url, origin=lab.url, max_size=None) as socket:  # type: ignore[arg-type]
+        with connect(url, origin=Origin(lab.url), max_size=None) as socket:
             while until not in self.data[-200_000:]:
                 frame = json.loads(socket.recv(timeout=deadline.remaining))
                 now = time.time()
@@ -104,11 +105,11 @@ def piped(folder: Path) -> float:
     """Return the seconds that the same VM takes to print the lines into a file."""
     images = build("amd64", IMAGES)
     out = folder / "piped"
-    command = [
-        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-M", "pc",
-        "-accel", "tcg", "-cpu", "qemu64", "-m", "256", "-chardev", "stdio,id=console",
-        "-serial", "chardev:console", "-kernel", str(images.kernel), "-initrd", str(images.initramfs), "-append", "console=ttyS0 panic=-1",
-    ]  # fmt: skip
+    command = shlex.split(
+        "qemu-system-x86_64 -nodefaults -no-user-config -display none -M pc -accel tcg -cpu qemu64 -m 256"
+        " -chardev stdio,id=console -serial chardev:console -append 'console=ttyS0 panic=-1'"
+    )
+    command += ["-kernel", str(images.kernel), "-initrd", str(images.initramfs)]
     deadline, first = Deadline.after(600, "the lines in the file"), 0.0
     with out.open("wb") as file, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=file) as vm:
         assert vm.stdin is not None
@@ -129,7 +130,7 @@ def piped(folder: Path) -> float:
 
 def lines(lab: RunningLab) -> None:
     floor, ours, lost = [], [], 0
-    for _ in range(3):
+    for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 3):
         floor.append(piped(lab.folder))
         stamped, viewer = Stamped(lab.folder, PRINT), Viewer()
         job = lab.submit(stamped.definition)
