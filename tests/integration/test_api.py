@@ -11,14 +11,18 @@ import pytest
 import yaml
 from django.conf import settings
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.core.management import CommandError, call_command
+from django.http import Http404
 from django.test import Client
 from django.utils import timezone
 
 from jobs import commands, console_log
+from jobs.api.errors import answer
 from jobs.domain.events import AttachmentKept
 from jobs.files import Files
 from jobs.recorder import Recorder
+from lab.kernel.errors import Conflict, Rejected
 from lab.tokens.models import ApiToken, digest_of, make_token
 from tests.support.jobs import definition, make_inventory, make_user, phase, result, started, submit
 
@@ -539,3 +543,23 @@ def test_a_private_job_of_a_group_is_seen_by_its_members(erika: User) -> None:
     assert client(max_).get(f"{JOBS}{number}/").status_code == 404
     max_.groups.add(group)
     assert client(max_).get(f"{JOBS}{number}/").status_code == 200
+
+
+# -- refusals that only a race or a rule can bring about ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (Rejected("Board alpha is retired."), 409, "Board alpha is retired."),
+        (Conflict("job/1", 3, 4), 409, "job/1 is at version 4, not at version 3. Try again."),
+        (RequestDataTooBig("x"), 413, "The request is too large."),
+        (TooManyFieldsSent("too many fields"), 400, "too many fields"),
+        (Http404("x"), 404, "There is nothing at this address."),
+    ],
+)
+def test_every_refusal_becomes_words(error: Exception, status: int, words: str) -> None:
+    response = answer(error, {})
+    assert response is not None
+    assert response.status_code == status
+    assert words in response.data["detail"]

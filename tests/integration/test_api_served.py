@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,15 @@ def test_a_body_whose_length_is_not_announced_is_read_to_its_end(server: WebServ
     erika = make_user()
     text = definition("sent in pieces")
     pieces = [text[start : start + 100].encode() for start in range(0, len(text), 100)]
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     headers = {"Authorization": f"Token {make_token(erika, 't')}", "Content-Type": "application/json"}
-    connection.request("POST", "/api/v1/jobs/", iter(pieces), headers, encode_chunked=True)
-    answer = connection.getresponse()
-    assert answer.status == 201, answer.read()
-    number = json.loads(answer.read())["id"]
-    assert queries.definition_text(number) == text
-    connection.request("POST", "/api/v1/validate/", iter([b"x" * 2**20] * 4), headers, encode_chunked=True)
-    assert connection.getresponse().status == 413
-    connection.close()
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=90)) as connection:
+        connection.request("POST", "/api/v1/jobs/", iter(pieces), headers, encode_chunked=True)
+        with connection.getresponse() as answer:
+            body = json.loads(answer.read())
+        assert answer.status == 201, body
+        assert queries.definition_text(body["id"]) == text
+        connection.request(
+            "POST", "/api/v1/validate/", iter([b"x" * 2**20] * 4), headers, encode_chunked=True
+        )
+        with connection.getresponse() as answer:
+            assert answer.status == 413
