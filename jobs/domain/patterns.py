@@ -1,9 +1,9 @@
 """Results found in what a test prints, by the regular expression of its definition.
 
 The expression is the test author's and may be a catastrophic one. Python's own ``re`` cannot be stopped, and
-holds every other thread up meanwhile; so it is run by the ``regex`` module, which takes the same expressions
-and has a timeout. Lines are cut, a search is given `TIMEOUT`, and after `STRIKES` lines that took too long
-the expression is not tried any more.
+holds every other thread up meanwhile; so it is run by the ``regex`` module, which takes the same expressions,
+has a timeout, and lets other threads run. Lines are cut, a search is given `TIMEOUT`, and after `STRIKES` lines
+that took too long the expression is not tried any more.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from jobs.domain.events import Verdict
 from jobs.domain.signals import clean_name
 
 TIMEOUT = 0.05
-"""Seconds for one line."""
+"""Seconds for one line. The module looks at its clock now and then only: up to a second may pass."""
 STRIKES = 5
-MAX_LINE = 2000
+MAX_LINE = 1000
 MAX_PATTERN = 2000
 
 DEFAULT = r"^\s*(?P<test_case_id>\S[^:]*?)\s+:\s+(?P<result>PASS|pass|FAIL|fail|SKIP|skip|UNKNOWN|unknown)\b"
@@ -80,7 +80,7 @@ class ResultPattern:
 
     def search(self, line: str) -> ParsedResult | None:
         """Return the result that a line of output reports, if it does. Raises `TimeoutError`."""
-        found = self._regex.search(line[:MAX_LINE], timeout=TIMEOUT)
+        found = self._regex.search(line[:MAX_LINE], timeout=TIMEOUT, concurrent=True)
         if found is None:
             return None
         groups = {name: value or "" for name, value in found.groupdict().items()}

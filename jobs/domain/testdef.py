@@ -16,18 +16,16 @@ import yaml
 
 from jobs.domain.definition.model import TestSource
 from jobs.domain.patterns import PatternFault, ResultPattern
+from jobs.domain.yaml_nodes import NULL, Nodes, NotYaml, compose
 from lab.kernel.errors import DefinitionFault
 
 FORMATS = ("lava-test test definition 1.0", "lava-test-shell test definition 1.0")
-MAX_TEXT = 1024 * 1024
 MAX_NAME = 120
 SKIPPABLE = frozenset({"all", "keys", "sources", "repos", "deps", "steps"})
 """What ``skip_install`` may name, several joined by commas."""
 
 _BAD_IN_NAME = re.compile(r"""[\s$&()"'<>/\\|;`\x00-\x1f]""")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.A)
-_NULL = "tag:yaml.org,2002:null"
-_MERGE = "tag:yaml.org,2002:merge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,25 +184,29 @@ def _dependencies(install: Install) -> list[str]:
     return lines
 
 
-class _Reader:
-    """Walks the YAML nodes of a definition and collects what is wrong."""
+class _Reader(Nodes):
+    """Reads a definition, and collects what is wrong with it."""
 
     def __init__(self) -> None:
-        self.problems: list[str] = []
+        super().__init__()
         self.warnings: list[str] = []
 
     def read(self, text: str) -> TestDefinition:
-        top = self._mapping(_compose(text), "the test definition")
-        meta = self._mapping(top.pop("metadata", None), "metadata")
+        try:
+            tree = compose(text)
+        except NotYaml as error:
+            _fail([str(error)])
+        top = self.mapping(tree, "the test definition")
+        meta = self.mapping(top.pop("metadata", None), "metadata")
         name = self._name(meta.pop("name", None))
         self._format(meta.pop("format", None))
-        version = self._text(meta.pop("version", None), "metadata.version")
-        description = self._text(meta.pop("description", None), "metadata.description")
-        lists = {key: self._list(node, f"metadata.{key}") for key, node in meta.items()}
+        version = self.text(meta.pop("version", None), "metadata.version")
+        description = self.text(meta.pop("description", None), "metadata.description")
+        lists = {key: self.texts(node, f"metadata.{key}") for key, node in meta.items()}
         params = self._variables(top.pop("params", None))
         install = self._install(top.pop("install", None))
-        run = self._mapping(top.pop("run", None), "run")
-        steps = self._steps(run.pop("steps", None), "run.steps")
+        run = self.mapping(top.pop("run", None), "run")
+        steps = self.steps(run.pop("steps", None), "run.steps")
         if not steps and not self.problems and not install.steps:
             self.problems.append("run.steps: there is no step to run")
         pattern = self._pattern(top.pop("parse", None))
@@ -228,152 +230,96 @@ class _Reader:
             text=text,
         )
 
-    def _problem(self, node: yaml.Node, path: str, message: str) -> None:
-        self.problems.append(f"line {node.start_mark.line + 1}: {path}: {message}")
-
-    def _mapping(self, node: yaml.Node | None, path: str) -> dict[str, yaml.Node]:
-        if node is None or node.tag == _NULL:
-            return {}
-        if not isinstance(node, yaml.MappingNode):
-            self._problem(node, path, "must be a mapping of keys to values")
-            return {}
-        found: dict[str, yaml.Node] = {}
-        merged: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            if key.tag == _MERGE and isinstance(value, yaml.MappingNode) and value is not node:
-                merged |= {k.value: v for k, v in value.value if isinstance(k, yaml.ScalarNode)}
-            elif not isinstance(key, yaml.ScalarNode):
-                self._problem(key, path, "a key must be plain text")
-            elif key.value in found:
-                self._problem(key, path, f"the key {key.value!r} is there twice")
-            else:
-                found[key.value] = value
-        return merged | found
-
-    def _text(self, node: yaml.Node | None, path: str) -> str:
-        if node is None or node.tag == _NULL:
-            return ""
-        if not isinstance(node, yaml.ScalarNode):
-            self._problem(node, path, "must be text")
-            return ""
-        return str(node.value)
-
-    def _list(self, node: yaml.Node | None, path: str) -> tuple[str, ...]:
-        """Read a list of texts; a single text counts as a list of one."""
-        if node is None or node.tag == _NULL:
-            return ()
-        if isinstance(node, yaml.SequenceNode):
-            return tuple(self._text(item, f"{path}[{index}]") for index, item in enumerate(node.value))
-        text = self._text(node, path)
-        return (text,) if text else ()
-
-    def _steps(self, node: yaml.Node | None, path: str) -> tuple[str, ...]:
-        if node is None or node.tag == _NULL:
-            return ()
-        if not isinstance(node, yaml.SequenceNode):
-            self._problem(node, path, "must be a list of shell lines")
-            return ()
-        steps = []
-        for index, item in enumerate(node.value):
-            if isinstance(item, yaml.ScalarNode):
-                if item.tag != _NULL:
-                    steps.append(str(item.value))
-            else:
-                kind = "mapping" if isinstance(item, yaml.MappingNode) else "list"
-                message = f"a step must be text, but YAML reads a {kind} here: put the step in quotes"
-                self._problem(item, f"{path}[{index}]", message)
-        return tuple(steps)
-
     def _name(self, node: yaml.Node | None) -> str:
-        name = self._text(node, "metadata.name")
+        name = self.text(node, "metadata.name")
         if node is None or not name:
             self.problems.append("metadata.name: is missing")
         elif bad := _BAD_IN_NAME.findall(name):
             message = f"may not contain {' '.join(sorted({repr(each) for each in bad}))}"
-            self._problem(node, "metadata.name", message)
+            self.problem(node, "metadata.name", message)
         elif len(name) > MAX_NAME or name in (".", ".."):
-            self._problem(node, "metadata.name", f"must be a name of at most {MAX_NAME} characters")
+            self.problem(node, "metadata.name", f"must be a name of at most {MAX_NAME} characters")
         return name
 
     def _format(self, node: yaml.Node | None) -> None:
-        said = self._text(node, "metadata.format")
+        said = self.text(node, "metadata.format")
         if node is not None and said and " ".join(said.lower().split()) not in FORMATS:
-            self._problem(node, "metadata.format", f"is {said!r}, not 'Lava-Test Test Definition 1.0'")
+            self.problem(node, "metadata.format", f"is {said!r}, not 'Lava-Test Test Definition 1.0'")
 
     def _variables(self, node: yaml.Node | None) -> dict[str, str]:
         variables = {}
-        for name, value in self._mapping(node, "params").items():
+        for name, value in self.mapping(node, "params").items():
             if not _VARIABLE.fullmatch(name):
                 message = "is no shell variable name: letters, digits and '_', no digit first"
-                self._problem(value, f"params.{name}", message)
+                self.problem(value, f"params.{name}", message)
             else:
-                variables[name] = self._text(value, f"params.{name}")
+                variables[name] = self.text(value, f"params.{name}")
         return variables
 
     def _install(self, node: yaml.Node | None) -> Install:
-        parts = self._mapping(node, "install")
+        parts = self.mapping(node, "install")
         by_distro = {}
         for key in [key for key in parts if key.startswith("deps-")]:
-            by_distro[key.removeprefix("deps-")] = self._list(parts.pop(key), f"install.{key}")
+            by_distro[key.removeprefix("deps-")] = self.texts(parts.pop(key), f"install.{key}")
         install = Install(
-            keys=self._list(parts.pop("keys", None), "install.keys"),
-            sources=self._list(parts.pop("sources", None), "install.sources")
-            + self._list(parts.pop("repos", None), "install.repos"),
-            deps=self._list(parts.pop("deps", None), "install.deps"),
+            keys=self.texts(parts.pop("keys", None), "install.keys"),
+            sources=self.texts(parts.pop("sources", None), "install.sources")
+            + self.texts(parts.pop("repos", None), "install.repos"),
+            deps=self.texts(parts.pop("deps", None), "install.deps"),
             deps_by_distro=by_distro,
             git_repos=self._repos(parts.pop("git-repos", None)),
-            steps=self._steps(parts.pop("steps", None), "install.steps"),
+            steps=self.steps(parts.pop("steps", None), "install.steps"),
         )
         for key, value in parts.items():
-            self._problem(value, f"install.{key}", "is not supported")
+            self.problem(value, f"install.{key}", "is not supported")
         return install
 
     def _repos(self, node: yaml.Node | None) -> tuple[GitRepo, ...]:
-        if node is None or node.tag == _NULL:
+        if node is None or node.tag == NULL:
             return ()
         items = node.value if isinstance(node, yaml.SequenceNode) else [node]
         repos = []
         for index, item in enumerate(items):
             path = f"install.git-repos[{index}]"
-            parts = {"url": item} if isinstance(item, yaml.ScalarNode) else self._mapping(item, path)
-            texts = {key: self._text(value, f"{path}.{key}") for key, value in parts.items()}
+            parts = {"url": item} if isinstance(item, yaml.ScalarNode) else self.mapping(item, path)
+            texts = {key: self.text(value, f"{path}.{key}") for key, value in parts.items()}
             repo = GitRepo(
                 url=texts.get("url", ""),
                 branch=texts.get("branch", ""),
                 destination=texts.get("destination", ""),
             )
             if not repo.url:
-                self._problem(item, path, "has no url")
+                self.problem(item, path, "has no url")
             elif repo.folder.startswith("/") or ".." in repo.folder.split("/") or not repo.folder:
-                self._problem(item, path, f"the destination {repo.folder!r} is not below the test's folder")
+                self.problem(item, path, f"the destination {repo.folder!r} is not below the test's folder")
             elif texts.get("skip_by_default", "").lower() not in ("true", "yes", "1"):
                 repos.append(repo)
         return tuple(repos)
 
     def _pattern(self, node: yaml.Node | None) -> ResultPattern:
-        parts = self._mapping(node, "parse")
-        source = self._text(parts.get("pattern"), "parse.pattern")
+        parts = self.mapping(node, "parse")
+        source = self.text(parts.get("pattern"), "parse.pattern")
         fixups = {
-            key: self._text(value, f"parse.fixupdict.{key}")
-            for key, value in self._mapping(parts.get("fixupdict"), "parse.fixupdict").items()
+            key: self.text(value, f"parse.fixupdict.{key}")
+            for key, value in self.mapping(parts.get("fixupdict"), "parse.fixupdict").items()
         }
         try:
             return ResultPattern(source, fixups) if source else ResultPattern.default(fixups)
         except PatternFault as fault:
-            self._problem(parts.get("pattern") or _first(node), "parse", str(fault))
+            self.problem(parts.get("pattern") or _first(node), "parse", str(fault))
             return ResultPattern.default()
 
     def _depends(self, node: yaml.Node | None) -> tuple[TestSource, ...]:
-        if node is None or node.tag == _NULL:
+        if node is None or node.tag == NULL:
             return ()
         if not isinstance(node, yaml.SequenceNode):
-            self._problem(node, "test-case-deps", "must be a list")
+            self.problem(node, "test-case-deps", "must be a list")
             return ()
         found = []
         for index, item in enumerate(node.value):
             path = f"test-case-deps[{index}]"
             texts = {
-                key: self._text(value, f"{path}.{key}") for key, value in self._mapping(item, path).items()
+                key: self.text(value, f"{path}.{key}") for key, value in self.mapping(item, path).items()
             }
             source = TestSource(
                 url=texts.get("url", ""),
@@ -382,7 +328,7 @@ class _Reader:
                 testdef=texts.get("testdef", ""),
             )
             if bool(source.url) == bool(source.git_repo):
-                self._problem(
+                self.problem(
                     item, path, "needs either url or git-repo (bzr-repo and tar-repo are not supported)"
                 )
             else:
@@ -393,21 +339,6 @@ class _Reader:
 def _first(node: yaml.Node | None) -> yaml.Node:
     assert node is not None
     return node
-
-
-def _compose(text: str) -> yaml.Node | None:
-    if len(text) > MAX_TEXT:
-        _fail([f"it has {len(text)} characters; at most {MAX_TEXT} are allowed"])
-    try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f"line {mark.line + 1}: " if mark else ""
-        _fail([f"{line}this is not YAML: {error.problem or error.context}"])
-    except yaml.YAMLError as error:
-        _fail([f"this is not YAML: {str(error).splitlines()[0]}"])
-    except RecursionError:
-        _fail(["this is nested too deeply"])
 
 
 def _fail(problems: list[str]) -> NoReturn:
