@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from jobs import commands, console_log, queries, rows
 from jobs.views.submit import text_lines
+from lab.kernel.errors import NotFound
 
 TAIL_BYTES = 48 * 1024
 """Of each console, sent with the page; what is older comes when the reader asks for it."""
@@ -55,7 +56,9 @@ def definition(request: HttpRequest, job_id: int) -> HttpResponse:
 def raw_console(request: HttpRequest, job_id: int, node: int) -> HttpResponseBase:
     """Send a node's console, byte for byte, as far as it goes now."""
     snapshot = queries.job_snapshot(request.user, job_id)
-    name = next((n["name"] for n in snapshot["nodes"] if n["index"] == node), "")
+    name = next((n["name"] for n in snapshot["nodes"] if n["index"] == node), None)
+    if name is None:
+        raise NotFound(f"Job {job_id} has no node {node}.")
     response = StreamingHttpResponse(_console(job_id, node), content_type="text/plain; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="job-{job_id}.{node}-{name}.log"'
     response.headers["X-Content-Type-Options"] = "nosniff"

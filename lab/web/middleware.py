@@ -1,12 +1,15 @@
-"""Security headers on every answer, and pages for what commands and queries refuse."""
+"""Security headers on every answer, static files, and pages for what commands and queries refuse."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
 from lab.kernel.errors import Conflict, NotFound, NotPermitted, Rejected
 
@@ -37,6 +40,17 @@ def content_security_policy(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no types
+    """WhiteNoise, but files are read at once: they are small, and ASGI can't await its iterators."""
+
+    @staticmethod
+    def serve(static_file: Any, request: HttpRequest) -> HttpResponse:
+        found = WhiteNoiseMiddleware.serve(static_file, request)
+        with contextlib.closing(found):
+            content = found.getvalue()
+        return HttpResponse(content, status=found.status_code, headers=dict(found.items()))
 
 
 class Refusals:

@@ -72,7 +72,7 @@ function show(problems, words, valid = true) {
 
 function item({ line, column, path, message, hint, kind }) {
   const error = kind === "er";
-  const place = `line ${line}, column ${column}${path ? `  ${path}` : ""}`;
+  const place = { href: "#definition", "data-line": line, "data-column": column, "data-severity": kind };
   return h(
     "li",
     {},
@@ -80,10 +80,12 @@ function item({ line, column, path, message, hint, kind }) {
     h(
       "span",
       {},
+      path ? h("b", {}, path) : null,
+      path ? " " : null,
       message,
-      hint ? h("span", { class: "t2" }, ` ${hint}`) : null,
+      hint ? h("span", { class: "t2" }, ` (${hint})`) : null,
       h("br"),
-      h("a", { class: "mono", href: "#definition", "data-line": line, "data-column": column, "data-severity": kind }, place),
+      h("a", { class: "mono", ...place }, `line ${line}, column ${column}`),
     ),
   );
 }

@@ -9,6 +9,11 @@ export function duration(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
+/** Return "61 s", or "24:33" for what lasts. */
+export function quiet(seconds) {
+  return seconds < 120 ? `${Math.floor(seconds)} s` : duration(seconds);
+}
+
 /** Return 02:07.4: minutes, seconds and tenths since the start, for the console's gutter. */
 export function offsetTime(seconds) {
   const tenths = Math.max(0, Math.floor(seconds * 10 + 1e-6));

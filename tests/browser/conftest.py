@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from tests.support.jobs import make_inventory
 from tests.support.web import WebServer
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a-long-enough-one"
 PATIENCE = 15.0
 """Seconds until what a page must show is given up. Far more than it takes: machines may be busy."""
@@ -35,11 +38,11 @@ ARGUMENTS = (
 class Site:
     """The browser as somebody who uses the lab."""
 
-    def __init__(self, driver: webdriver.Chrome, server: WebServer) -> None:
-        self.driver, self.server = driver, server
+    def __init__(self, driver: webdriver.Chrome, port: int) -> None:
+        self.driver, self.port = driver, port
 
     def open(self, path: str) -> None:
-        self.driver.get(f"http://127.0.0.1:{self.server.port}{path}")
+        self.driver.get(f"http://127.0.0.1:{self.port}{path}")
 
     def resize(self, width: int, height: int) -> None:
         """Show pages in a window of exactly this size, as a phone does below 600 px."""
@@ -56,7 +59,7 @@ class Site:
 
     @property
     def path(self) -> str:
-        return self.driver.current_url.split(f":{self.server.port}", 1)[1]
+        return self.driver.current_url.split(f":{self.port}", 1)[1]
 
     def find(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
@@ -123,6 +126,29 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
         driver.quit()
 
 
+class StaticFiles(SimpleHTTPRequestHandler):
+    """The static files and nothing else."""
+
+    def translate_path(self, path: str) -> str:
+        return str(ROOT) + path.split("?")[0]
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def modules(chromium: webdriver.Chrome) -> Iterator[Site]:
+    """A bare page of a server that has only the static files: enough to try JavaScript modules."""
+    StaticFiles.extensions_map = {".js": "text/javascript", "": "text/html"}
+    with ThreadingHTTPServer(("127.0.0.1", 0), StaticFiles) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield Site(chromium, server.server_port)
+        finally:
+            server.shutdown()
+            serving.join()
+
+
 @pytest.fixture
 def web(sqlite_database: Database, tmp_path: Path) -> Iterator[WebServer]:
     make_inventory("bench-01", "bench-02")
@@ -139,7 +165,7 @@ def asha(web: WebServer, settings: Settings) -> User:
 
 @pytest.fixture
 def site(chromium: webdriver.Chrome, web: WebServer) -> Iterator[Site]:
-    site = Site(chromium, web)
+    site = Site(chromium, web.port)
     site.resize(1440, 1000)
     console(chromium)  # what earlier tests left
     try:

@@ -5,8 +5,10 @@ import { setText } from "../dom.js";
 import { fill, gutterText, rowOf } from "./row.js";
 
 export const MOST_ROWS = 2000;
+export const FOLLOWED_ROWS = 400; // while nobody reads further up: the fewer rows, the cheaper each new line
 const STEP = 500; // rows that "earlier lines" and "later lines" bring
 const NEAR_END = 4; // pixels
+const NEAR_TOP = 200;
 
 export class Pane {
   /** element: the .con section; buffer: its LineBuffer; fetchLines(from, count): lines from the server. */
@@ -33,11 +35,15 @@ export class Pane {
     this.button.addEventListener("click", () => this.follow(!this.following));
   }
 
-  /** Show what came into the buffer. */
+  /** Show what came into the buffer; `settle` scrolls, apart, so that many panes cost one layout. */
   update() {
     if (this.following) this.#appendTail();
     else this.#grow();
     this.#frame();
+  }
+
+  settle() {
+    if (this.following) this.#scroll(1e9);
   }
 
   follow(on) {
@@ -45,6 +51,7 @@ export class Pane {
     this.button.setAttribute("aria-pressed", String(on));
     if (on) this.#appendTail();
     this.#frame();
+    this.settle();
   }
 
   /** Bring a line into view and mark it, and those up to `to`. Resolves to whether it exists. */
@@ -78,7 +85,7 @@ export class Pane {
       setText(row.firstChild, gutterText(row.dataset.at === "" ? null : Number(row.dataset.at)));
     }
     requestAnimationFrame(() => {
-      if (this.following) this.#scroll(this.body.scrollHeight);
+      if (this.following) this.settle();
       else if (anchor) this.#scroll(anchor.offsetTop - before);
     });
   }
@@ -91,7 +98,7 @@ export class Pane {
   #appendTail() {
     const end = this.buffer.last;
     if (!end) return;
-    const from = Math.max(this.buffer.first, end - MOST_ROWS + 1);
+    const from = Math.max(this.buffer.first, end - FOLLOWED_ROWS + 1);
     if (this.first === null || this.last < from - 1 || this.last > end) {
       this.rows.replaceChildren();
       this.first = from;
@@ -99,8 +106,7 @@ export class Pane {
     }
     this.#grow();
     this.#append(this.#kept(this.last + 1, end));
-    this.#trimTop();
-    this.#scroll(this.body.scrollHeight);
+    this.#trimTop(FOLLOWED_ROWS);
   }
 
   /** The last row may have been a line without its end. */
@@ -133,13 +139,23 @@ export class Pane {
     return row;
   }
 
-  #trimTop() {
-    const over = this.rows.children.length - MOST_ROWS;
+  #trimTop(most) {
+    const over = this.rows.children.length - most;
     for (let one = 0; one < over; one += 1) this.rows.firstChild.remove();
     if (over > 0) this.first += over;
   }
 
   async #more(direction) {
+    if (this.fetching) return;
+    this.fetching = true;
+    try {
+      await this.#bring(direction);
+    } finally {
+      this.fetching = false;
+    }
+  }
+
+  async #bring(direction) {
     const from = direction < 0 ? Math.max(1, this.first - STEP) : this.last + 1;
     const to = direction < 0 ? this.first - 1 : Math.min(this.buffer.last, this.last + STEP);
     const edges = [this.first, this.last];
@@ -148,7 +164,7 @@ export class Pane {
     this.follow(false);
     if (direction > 0) {
       this.#append(lines);
-      const top = this.#anchored(() => this.#trimTop());
+      const top = this.#anchored(() => this.#trimTop(MOST_ROWS));
       this.#scroll(top);
     } else {
       const top = this.#anchored(() => {
@@ -203,6 +219,7 @@ export class Pane {
     const reachesEnd = this.last >= this.buffer.last;
     if (this.following && !atEnd) this.follow(false);
     else if (!this.following && atEnd && reachesEnd) this.follow(true);
+    else if (!this.following && top < NEAR_TOP && this.first > 1) this.#more(-1);
   }
 
   #frame() {

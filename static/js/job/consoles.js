@@ -1,5 +1,6 @@
 // All consoles of the page: one pane per node, drawn at most once per frame however fast bytes come.
 import { setText } from "../dom.js";
+import { quiet } from "../words.js";
 import { LineBuffer } from "../console/lines.js";
 import { Pane } from "../console/pane.js";
 import { gutter } from "../console/row.js";
@@ -16,6 +17,8 @@ export class Consoles {
     this.gap = gap;
     this.panes = new Map();
     this.dirty = new Set();
+    this.drawing = false;
+    this.pause = 0; // ms
     for (const element of root.querySelectorAll(".con")) this.#pane(element);
     root.addEventListener("click", (event) => this.#clicked(event));
   }
@@ -70,7 +73,7 @@ export class Consoles {
       if (!timer) continue;
       const silence = this.silenceOf(node, state);
       timer.hidden = silence <= SILENT;
-      if (!timer.hidden) setText(timer, `silent ${Math.floor(silence)} s`);
+      if (!timer.hidden) setText(timer, `silent ${quiet(silence)}`);
     }
   }
 
@@ -175,15 +178,24 @@ export class Consoles {
     return lines.map((one) => ({ ...one, n: one.line + 1, whole: true }));
   }
 
+  /** Draw with the next frame; after a frame that took long, leave the browser as long to itself. */
   #soon() {
-    if (this.frame) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = null;
-      for (const { pane, element } of this.dirty) {
-        pane.update();
-        element.querySelector(".con-none").hidden = true;
-      }
-      this.dirty.clear();
-    });
+    if (this.drawing) return;
+    this.drawing = true;
+    setTimeout(() => requestAnimationFrame(() => this.#draw()), this.pause);
+  }
+
+  #draw() {
+    const begun = performance.now();
+    const panes = [...this.dirty];
+    this.dirty.clear();
+    this.drawing = false;
+    for (const { pane } of panes) pane.update();
+    for (const { pane, element } of panes) {
+      pane.settle();
+      element.querySelector(".con-none").hidden = true;
+    }
+    this.pause = Math.min(500, performance.now() - begun);
+    if (this.pause < 8) this.pause = 0;
   }
 }

@@ -14,6 +14,8 @@ import { serverNow, setServerTime, startOf } from "./time.js";
 import { renderTable, renderTimeline } from "./timeline.js";
 import { renderWaits } from "./waits.js";
 
+const LEAST_PAUSE = 100; // ms between two drawings of everything but the consoles
+
 const at = (id) => document.getElementById(id);
 const count = (tab, number) => setText(at(tab).querySelector("span"), number ? String(number) : "");
 
@@ -24,6 +26,7 @@ setServerTime(page.now);
 let state = fromSnapshot(snapshot);
 let pendingResults = [...state.results.values()];
 let frame = null;
+let rendered = -Infinity;
 let gaps = 0;
 const events = new EventList();
 const waiting = []; // events that came by the socket before the older ones were loaded
@@ -60,11 +63,12 @@ function take({ delta, events: rows, consoles: chunks, position }) {
   }
   consoles.take(chunks);
   showFeed("live", 0, state.position);
-  if (delta) frame ??= requestAnimationFrame(render);
+  if (delta) frame ??= setTimeout(render, Math.max(0, rendered + LEAST_PAUSE - performance.now()));
 }
 
 function render() {
   frame = null;
+  rendered = performance.now();
   renderHeader(state);
   results.update(state, pendingResults);
   pendingResults = [];

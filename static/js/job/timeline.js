@@ -49,15 +49,15 @@ function nodeRow(state, node, scale) {
   );
   row.querySelector(".dot").className = `dot ${dotOf(node)}`;
   const phases = [...state.phases.values()].filter((one) => one.node === node.index);
-  arrange(row.lastChild, phases.map((phase) => bar(node, phase, scale)));
+  const lost = node.closed && !node.closed.ok ? phases.at(-1) : null; // the one it ended in
+  arrange(row.lastChild, phases.map((phase) => bar(node, phase, phase === lost, scale)));
   return row;
 }
 
-function bar(node, phase, { percent, start, end }) {
+function bar(node, phase, lost, { percent, start, end }) {
   const one = element(`phase-${phase.key}`, () => h("div"));
   const to = phase.end ?? end;
-  const failed = node.closed && !node.closed.ok && phase.phase === "close";
-  one.className = `ph ph-${failed ? "bad" : PHASES[phase.phase] ?? "closed"}`;
+  one.className = `ph ph-${lost ? "bad" : PHASES[phase.phase] ?? "closed"}`;
   place(one, percent(phase.start), percent(to) - percent(phase.start));
   const what = phase.what || PHASES[phase.phase] || phase.phase;
   setText(one, what);

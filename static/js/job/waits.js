@@ -1,6 +1,6 @@
 // Who waits for whom: the node everything waits for comes first.
 import { h, icon } from "../dom.js";
-import { duration, listed, plural } from "../words.js";
+import { duration, listed, plural, quiet } from "../words.js";
 import { doingOf } from "./verdict.js";
 
 const PATIENCE = 5; // seconds a wait may last before it is worth a word
@@ -81,7 +81,7 @@ export function renderWaits(card, state, now, silenceOf) {
 }
 
 function rootRow(state, node, silence) {
-  const quiet = silence > 20 ? `, silent for ${Math.floor(silence)} s` : "";
+  const quiet = silence > 20 ? `, silent for ${quiet(silence)}` : "";
   const doing = node.state === "waiting" ? "not started yet" : `${doingOf(node, state.running)}${quiet}`;
   return h("li", { class: "root" }, h("b", {}, node.name), h("span", {}, doing), h("span"));
 }
