@@ -81,7 +81,7 @@ export function renderWaits(card, state, now, silenceOf) {
 }
 
 function rootRow(state, node, silence) {
-  const quiet = silence > 20 ? `, silent for ${quiet(silence)}` : "";
-  const doing = node.state === "waiting" ? "not started yet" : `${doingOf(node, state.running)}${quiet}`;
+  const silent = silence > 20 ? `, silent for ${quiet(silence)}` : "";
+  const doing = node.state === "waiting" ? "not started yet" : `${doingOf(node, state.running)}${silent}`;
   return h("li", { class: "root" }, h("b", {}, node.name), h("span", {}, doing), h("span"));
 }
