@@ -149,6 +149,7 @@ class Lab:
         react: Callable[[Fact], None] | None = None,
         cancel: Cancellation | None = None,
         watching: Watching | None = None,
+        deadline: Deadline | None = None,
     ) -> Ran:
         """Run a job of these actions. Shell "VMs" are named ``a``, ``b`` … unless `vms` are given."""
         self.jobs += 1
@@ -178,7 +179,7 @@ class Lab:
             consoles=watching,
             files=watching,
             cancel=cancel or Cancellation(),
-            deadline=Deadline.after(timeout, "the job"),
+            deadline=deadline or Deadline.after(timeout, "the job"),
             workplace=self.place,
         )
         return Ran(

@@ -507,10 +507,18 @@ def test_a_deadlock_is_named_and_ended(lab: Lab) -> None:
 
 
 def test_the_jobs_time_runs_out(lab: Lab) -> None:
+    late = 0.0
+
+    def react(fact: Fact) -> None:
+        nonlocal late
+        if isinstance(fact, SuiteStarted):
+            late = 1000.0
+
     ran = lab.run(
         shell_action("a", suite("long", "sleep 1000"), timeout=None, lava_test_dir=lab.roots()),
         vms=[lab.shell_vm("a")],
-        timeout=6,
+        deadline=Deadline.after(600, clock=lambda: time.monotonic() + late),
+        react=react,
     )
 
     assert ran.ending.outcome == "incomplete"
