@@ -19,7 +19,12 @@ hours. A worker that begins one makes it its own for as long as it needs."""
 class Broker(ORM):  # type: ignore[misc]  # django-q2 has no types
     """django-q2's ORM broker, except for the order of tasks and the pulse."""
 
+    _asked = False
+
     def dequeue(self) -> list[tuple[int, str]] | None:
+        if not self._asked:  # the one that asks is started last: all of the cluster is there
+            self._asked = True
+            cluster_ties.pulse("ready", 0)
         now = timezone.now()
         rows = self.get_connection()
         due = rows.filter(key=self.list_key, lock__lt=now).order_by("lock", "id").first()

@@ -21,8 +21,11 @@ from django_q.models import OrmQ
 from lab.cluster_ties import LIFELINE, PULSE
 from lab.supervise import Child
 
-PATIENCE = 10.0
-"""Seconds that a task may wait while a worker is idle."""
+PATIENCE = 20.0
+"""Seconds that a task may wait while a worker is idle. Replacing a cluster ends the jobs it runs, so this is
+rather too long than, on a busy machine, too short."""
+START = 180.0
+"""Seconds until it must have come up."""
 LOOK_EVERY = 2.0
 
 log = logging.getLogger(__name__)
@@ -43,6 +46,8 @@ class TaskCluster(Child):
         self._due: dict[int, float] = {}
         """Queue rows that nobody took, since when we see them."""
         self._look_at = 0.0
+        self._ready = False
+        """Whether it has come up; what is due before that is no sign of anything."""
 
     def start(self) -> None:
         self._close()
@@ -73,7 +78,7 @@ class TaskCluster(Child):
         except DatabaseError as exc:
             log.error("the tasks of the dead cluster come back later: %s", exc)
             connection.close()
-        self._claimed, self._busy, self._due = {}, {}, {}
+        self._claimed, self._busy, self._due, self._ready = {}, {}, {}, False
 
     def stuck(self) -> str:
         self._listen()
@@ -81,6 +86,8 @@ class TaskCluster(Child):
         if now < self._look_at:
             return ""
         self._look_at = now + LOOK_EVERY
+        if not self._ready:
+            return f"it did not come up in {START:.0f} s" if self.age > START else ""
         self._busy = {row: pid for row, pid in self._busy.items() if psutil.pid_exists(pid)}
         if len(self._busy) >= self._workers:
             self._claimed = {row: since and now for row, since in self._claimed.items()}
@@ -102,7 +109,7 @@ class TaskCluster(Child):
             return ""
         self._due = {row: self._due.get(row, now) for row in due}
         late = [row for row, since in self._due.items() if now > since + PATIENCE]
-        if late and self.age > PATIENCE:
+        if late:
             return f"{len(late)} due tasks are not taken though workers are idle"
         return ""
 
@@ -122,7 +129,9 @@ class TaskCluster(Child):
                     self._heard(what.decode(), int(pid), int(row))
 
     def _heard(self, what: str, pid: int, row: int) -> None:
-        if what == "claim":
+        if what == "ready":
+            self._ready = True
+        elif what == "claim":
             self._claimed[row] = time.monotonic()
         elif what == "begin":
             self._claimed[row] = 0.0

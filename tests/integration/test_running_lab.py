@@ -19,7 +19,7 @@ from tests.support.databases import Database, SqliteDatabases
 from tests.support.jobs import definition, make_inventory, make_user, submit
 from tests.support.labs import Lab, command_of, finished, running, until
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("lab")]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_a_request_to_cancel_ends_a_running_job_within_seconds(lab: Lab, erika: 
     commands.request_cancel(number, "enough", user=erika, cause="test")
     asked = time.monotonic()
     until(finished(number), "the end")
-    assert time.monotonic() < asked + 5
+    assert time.monotonic() < asked + 15
     row = Job.objects.get(pk=number)
     assert row.outcome == "canceled"
     assert boards.board(row.board).free
@@ -76,7 +76,7 @@ def test_a_job_whose_process_dies_is_lost_at_once_and_its_board_comes_back_clean
     lab: Lab, erika: User
 ) -> None:
     number = submit(erika, definition("die"))
-    until(finished(number), "the end", 10)
+    until(finished(number), "the end", 50)
     row = Job.objects.get(pk=number)
     assert row.failure is not None
     assert row.failure["kind"] == "infrastructure"
@@ -89,7 +89,7 @@ def test_a_killed_worker_takes_its_job_along_in_order(lab: Lab, erika: User) -> 
     until(running(number), "the start")
     worker = int(Job.objects.get(pk=number).worker.rpartition("/")[2])
     os.kill(worker, signal.SIGKILL)
-    until(finished(number), "the end", 10)
+    until(finished(number), "the end", 50)
     row = Job.objects.get(pk=number)
     assert row.failure is not None
     assert "shut down" in row.failure["message"]
@@ -100,11 +100,11 @@ def test_a_killed_worker_takes_its_job_along_in_order(lab: Lab, erika: User) -> 
 def test_a_web_server_that_dies_is_started_again_at_the_same_address(lab: Lab, erika: User) -> None:
     [web] = [one for one in lab.members() if "web_server" in command_of(one)]
     web.kill()
-    with urllib.request.urlopen(lab.url + "admin/login/", timeout=30) as answer:
+    with urllib.request.urlopen(lab.url + "admin/login/", timeout=90) as answer:
         assert answer.status == 200
 
 
 def test_a_second_lab_in_the_same_folder_is_refused(lab: Lab, database: Database) -> None:
     second = Lab(lab.folder, database, "serve", "--port", "0")
-    assert second.process.wait(30) != 0
+    assert second.process.wait(90) != 0
     assert "running already" in second.said

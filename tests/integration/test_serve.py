@@ -18,7 +18,7 @@ from tests.support.databases import Database
 from tests.support.jobs import definition, make_inventory, make_user, submit
 from tests.support.labs import Lab, finished, running, until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_cluster_that_hangs_is_replaced(lab: Lab) -> None:
     for one in workers:
         one.suspend()  # all of it, as after the death of a worker that held the queue's lock
     number = submit(make_user(), definition("sleep 0"))
-    until(finished(number), "the job", 60)
+    until(finished(number), "the job", 120)
     assert "starting it again" in lab.said
 
 
@@ -89,7 +89,7 @@ def test_a_port_in_use_is_refused_with_the_reason(tmp_path: Path, sqlite_databas
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         lab = Lab(tmp_path, sqlite_database, "serve", "--port", port)
-        assert lab.process.wait(30) != 0
+        assert lab.process.wait(90) != 0
     assert f"Cannot listen at 127.0.0.1 port {port}: Address already in use" in lab.said
 
 

@@ -18,7 +18,7 @@ from jobs.models import Job, Lease
 from tests.support.databases import Database
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 40) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = 90) -> None:
     """Wait for a condition."""
     end = time.monotonic() + seconds
     while not condition():
@@ -55,9 +55,9 @@ class Lab:
         return self.log.read_text()
 
     def ready(self) -> Lab:
-        until(lambda: "Ctrl-C" in self.said or self.process.poll() is not None, "the start")
+        until(lambda: "Ctrl-C" in self.said or self.process.poll() is not None, "the start", 120)
         assert self.process.poll() is None, self.said
-        until(lambda: len(self.cluster()) >= 4, "the cluster")
+        until(lambda: len(self.cluster()) >= 4, "the cluster", 120)
         return self
 
     @property
@@ -85,9 +85,17 @@ class Lab:
         return [pid for pid in self.family if psutil.pid_exists(pid)]
 
     def __enter__(self) -> Lab:
-        return self.ready()
+        try:
+            return self.ready()
+        except BaseException:
+            self.kill()
+            raise
 
     def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """End all of it, in whatever state it is."""
         if self.process.poll() is None:
             for one in [*self.members(), self.process]:
                 one.kill()
