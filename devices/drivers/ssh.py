@@ -14,7 +14,6 @@ import hashlib
 import logging
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -24,6 +23,7 @@ from paramiko.ssh_exception import ChannelException, SSHException
 from devices.domain.config import SshConfig
 from devices.drivers.sftp import Sftp
 from devices.drivers.shell import Completed, Progress, quote
+from devices.drivers.ssh_channels import SshTerminal, collect
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded, InfrastructureError
 
@@ -31,8 +31,6 @@ PROBE_EVERY = 5.0
 """Seconds between two keepalive questions."""
 PROBE_PATIENCE = 20.0
 """Seconds that a host may take to answer one before the connection counts as lost."""
-OUTPUT_LIMIT = 16 * 1024 * 1024
-"""Bytes of output that one command may produce."""
 MAX_CONNECTIONS = 16
 REFUSED_RETRIES = 3
 PARAMIKO_LOG = "labbook.paramiko"
@@ -67,52 +65,6 @@ def connect(config: SshConfig, deadline: Deadline, *, key: paramiko.PKey | None 
         host.close()
         raise
     return host
-
-
-class SshTerminal:
-    """A pty channel."""
-
-    def __init__(self, channel: paramiko.Channel, name: str) -> None:
-        self._channel, self._name = channel, name
-        channel.settimeout(0.2)
-
-    def read(self, seconds: float) -> bytes | None:
-        limit = time.monotonic() + seconds
-        while True:
-            try:
-                return self._channel.recv(256 * 1024)
-            except TimeoutError:
-                if time.monotonic() >= limit:
-                    return None
-            except (OSError, SSHException):
-                return b""
-
-    def write(self, data: bytes, deadline: Deadline) -> None:
-        view = memoryview(data)
-        while view:
-            try:
-                sent = self._channel.send(bytes(view[: 32 * 1024]))
-            except TimeoutError:
-                deadline.check()  # the other side does not read
-                continue
-            except (OSError, SSHException) as exc:
-                raise InfrastructureError(f"a terminal on {self._name} is closed: {self.ending}") from exc
-            if sent == 0:
-                raise InfrastructureError(f"a terminal on {self._name} is closed: {self.ending}")
-            view = view[sent:]
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError, SSHException, EOFError):
-            self._channel.close()
-
-    @property
-    def ending(self) -> str:
-        self._channel.status_event.wait(1)
-        if (status := self._channel.exit_status) >= 0:
-            return f"exit status {status}"
-        if not self._channel.get_transport().is_active():
-            return f"the ssh connection to {self._name} was lost"
-        return "killed by a signal"
 
 
 class SshHost:
@@ -305,7 +257,10 @@ class SshHost:
         try:
             channel.settimeout(0.2)
             self._exec(channel, script)
-            return self._collect(channel, stdin, deadline)
+            done = collect(channel, stdin, self.name, deadline)
+            if done is None:
+                raise self.lost()
+            return done
         finally:
             with contextlib.suppress(OSError, SSHException, EOFError):
                 channel.close()
@@ -316,45 +271,6 @@ class SshHost:
             channel.exec_command("exec sh -c " + quote(script))
         except (SSHException, EOFError, OSError) as exc:
             raise self.lost() from exc
-
-    def _collect(self, channel: paramiko.Channel, stdin: bytes, deadline: Deadline) -> Completed:
-        errors = bytearray()
-        drain = threading.Thread(target=_drain, args=(channel, errors), daemon=True, name="stderr")
-        drain.start()
-        feed: threading.Thread | None = None
-        if stdin:
-            feed = threading.Thread(target=_feed, args=(channel, stdin), daemon=True, name="stdin")
-            feed.start()
-        else:
-            with contextlib.suppress(OSError, SSHException, EOFError):
-                channel.shutdown_write()
-        try:
-            output = bytearray()
-            while True:
-                try:
-                    data = channel.recv(256 * 1024)
-                except TimeoutError:
-                    deadline.check()
-                    continue
-                if not data:
-                    break
-                output += data
-                if len(output) > OUTPUT_LIMIT:
-                    raise InfrastructureError(
-                        f"a command on {self.name} printed more than {OUTPUT_LIMIT} bytes"
-                    )
-            while not channel.status_event.wait(max(0.01, deadline.tick)):
-                deadline.check()
-        finally:
-            if not channel.status_event.is_set():
-                channel.close()
-            drain.join(2)
-            if feed is not None:
-                feed.join(2)
-        if channel.exit_status < 0 and not channel.get_transport().is_active():
-            raise self.lost()
-        status = channel.exit_status if channel.exit_status >= 0 else None
-        return Completed(status=status, stdout=bytes(output), stderr=bytes(errors))
 
     def terminal(self, script: str, deadline: Deadline) -> SshTerminal:
         channel = self.session(deadline)
@@ -394,37 +310,3 @@ def _await(transport: paramiko.Transport, done: threading.Event, deadline: Deadl
         raise error
     if not transport.is_active():
         raise SSHException("the host hung up")
-
-
-def _drain(channel: paramiko.Channel, into: bytearray) -> None:
-    """Read the error stream to its end, keeping its last part: a full window would stop the command."""
-    while True:
-        try:
-            data = channel.recv_stderr(256 * 1024)
-        except TimeoutError:
-            if channel.closed:
-                return
-            continue
-        except (OSError, SSHException):
-            return
-        if not data:
-            return
-        into += data
-        if len(into) > OUTPUT_LIMIT:
-            del into[: len(into) - OUTPUT_LIMIT // 2]
-
-
-def _feed(channel: paramiko.Channel, data: bytes) -> None:
-    view = memoryview(data)
-    while view and not channel.closed:
-        try:
-            sent = channel.send(bytes(view[: 32 * 1024]))
-        except TimeoutError:
-            continue
-        except (OSError, SSHException):
-            return
-        if sent == 0:
-            return
-        view = view[sent:]
-    with contextlib.suppress(OSError, SSHException, EOFError):
-        channel.shutdown_write()

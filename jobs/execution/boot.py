@@ -19,6 +19,8 @@ from lab.kernel.errors import DeadlineExceeded, DefinitionFault
 
 NUDGE_AFTER = 3.0
 """Seconds of silence after which a newline is typed: a kernel message may have overwritten the prompt."""
+NUDGE_LOGIN_AFTER = 15.0
+"""The same once a user name was typed: a newline would then be taken for an empty password."""
 ANSWER_WITHIN = 5.0
 """Seconds that a shell has to answer before the prompt is taken for mere text."""
 GENERIC_LOGIN = re.compile(rb"login: ?$")
@@ -54,6 +56,7 @@ class Booting:
         self._console, self._prompts, self._milestone = console, prompts, milestone
         self._started = time.monotonic()
         self._told: set[str] = set()
+        self._typed_at = 0.0
 
     def run(self, deadline: Deadline) -> None:
         """Return when a shell answers.
@@ -67,10 +70,12 @@ class Booting:
         logins = 0
         try:
             while True:
-                match = expect(self._console, watched, deadline, panic=True, nudge_after=NUDGE_AFTER)
+                nudge = NUDGE_LOGIN_AFTER if logins and login.username else NUDGE_AFTER
+                match = expect(self._console, watched, deadline, panic=True, nudge_after=nudge)
                 if match.index == 0:
-                    logins += 1
-                    self._log_in(match, logins, deadline)
+                    if time.monotonic() - self._typed_at > 1:  # not one prompt shown twice
+                        logins += 1
+                        self._log_in(match, logins, deadline)
                 elif match.index == 1:
                     if logins and login.username:
                         self._console.line(login.password, deadline)
@@ -94,6 +99,7 @@ class Booting:
         if username:
             self._tell("login-prompt", match)
             self._console.line(username, deadline)
+            self._typed_at = time.monotonic()
         elif times >= 3:
             raise DefinitionFault(
                 f"{self._console.name} asks for a login ({match.line.strip()!r}), and no username is known:"

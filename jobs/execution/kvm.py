@@ -45,7 +45,7 @@ class Kvm:
 
     usable: bool
     words: str
-    """Why not, or that it does."""
+    """Why not, or that it does; empty where there is nothing to say."""
     surprising: bool = False
     """One would have expected it to work: worth a warning."""
 
@@ -61,6 +61,8 @@ def _same_machine(qemu: str, machine: str) -> bool:
 
 def look(shell: HostShell, place: Place, config: VmTypeConfig, policy: str, deadline: Deadline) -> Kvm:
     """Find out whether VMs of this type can use KVM here."""
+    if not config.qemu.rsplit("/", 1)[-1].startswith("qemu-system-"):
+        return Kvm(usable=False, words="")
     if policy == "never":
         return Kvm(usable=False, words="the board is configured to emulate")
     if not _same_machine(config.qemu, place.machine):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from devices.drivers.expect import Console
 from jobs.domain.events import Fact, NodePlan, PhaseStarted, WaitEnded, WaitStarted
 from jobs.domain.multinode import Effect, Group, Happened, Reply
 from jobs.domain.signals import Request
 from jobs.execution.journal import Journal
+from jobs.execution.ports import Superseded
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError, JobError
 
@@ -195,5 +197,6 @@ class Sync:
             self._alarm = None
             stuck = self._stuck()
             if stuck is not None:
-                self._deadlocked(stuck)
-                self._apply(self._group.refuse_all(stuck, self._journal.now()))
+                with suppress(Superseded):  # whoever reports next finds out
+                    self._deadlocked(stuck)
+                    self._apply(self._group.refuse_all(stuck, self._journal.now()))
