@@ -2,8 +2,8 @@
 
 The expression is the test author's and may be a catastrophic one. Python's own ``re`` cannot be stopped, and
 holds every other thread up meanwhile; so it is run by the ``regex`` module, which takes the same expressions,
-has a timeout, and lets other threads run. Lines are cut, a search is given `TIMEOUT`, and after `STRIKES` lines
-that took too long the expression is not tried any more.
+has a timeout, and lets other threads run. Lines are cut, a search is given `TIMEOUT`, and after
+`STRIKES` lines that took too long the expression is not tried any more.
 """
 
 from __future__ import annotations
