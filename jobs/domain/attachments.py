@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 LIMIT = 25 * 1024 * 1024
 """Bytes of one attachment; the helpers refuse more."""
+MAX_PIECES = 100_000
+"""Numbered pieces of one attachment; the helpers send some 450 bytes in each."""
 OPEN = 4
 """Attachments of one node under way at once; an older one is forgotten."""
 MAX_RANGES = 60
@@ -88,7 +90,7 @@ class Attachments:
             data = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
             return
-        if data and transfer.held + len(data) <= LIMIT and 1 <= number <= LIMIT:
+        if data and transfer.held + len(data) <= LIMIT and 1 <= number <= MAX_PIECES:
             transfer.pieces[number] = data
             transfer.held += len(data)
 
@@ -99,13 +101,11 @@ class Attachments:
             return Verdict(ok=False, text="the lab knows nothing of this attachment: attach the file again")
         if transfer.done:
             return Verdict(ok=True)
-        if transfer.incoming.size > LIMIT or count > LIMIT:
+        if transfer.incoming.size > LIMIT or count > MAX_PIECES:
             return Verdict(ok=False, text=f"an attachment may have {LIMIT // 1024 // 1024} MiB")
-        if len(transfer.pieces) < count:
-            absent = [number for number in range(1, count + 1) if number not in transfer.pieces]
-            if absent:
-                return Verdict(ok=True, text=ranges(absent))
-        content = b"".join(transfer.pieces.get(number, b"") for number in range(1, count + 1))
+        if absent := [number for number in range(1, count + 1) if number not in transfer.pieces]:
+            return Verdict(ok=True, text=ranges(absent))
+        content = b"".join(transfer.pieces[number] for number in range(1, count + 1))
         kind, _, expected = digest.partition(":")
         algorithm = _DIGESTS.get(kind)
         right = len(content) == transfer.incoming.size and (

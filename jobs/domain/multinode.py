@@ -13,25 +13,17 @@ rules, in a sentence each:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from jobs.domain import wire
 from jobs.domain.events import Fact, GateOpened, MessageSent, NodePlan, WaitEnded, WaitKind, WaitStarted
 from jobs.domain.exchange import Arrival, Exchange
+from jobs.domain.messages import Messages, Refused, id_of
 from jobs.domain.signals import Request
 
-RESERVED = frozenset({"lava_vm_start", "lava_vm_stop"})
-"""Ids that LAVA used for starting and stopping VMs."""
-MAX_ID = 200
-MAX_DATA = 32 * 1024
-"""Characters of one message."""
-MAX_KEPT = 16 * 1024 * 1024
-"""Characters of all messages of a job."""
 WAITS_KEPT = 64
 """Requests of one node that may wait at once."""
-
-Data = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +70,6 @@ class _Member:
     exchange: Exchange = field(default_factory=Exchange)
 
 
-class _Refused(Exception):
-    """A request that cannot be granted; the message is shown to the test's author."""
-
-
 class Group:
     """All nodes of one job. Not thread-safe: one caller at a time.
 
@@ -97,8 +85,7 @@ class Group:
         self._auto_start = auto_start
         self._asked_to_start = False
         self._gate_open = False
-        self._messages: dict[str, dict[int, Data]] = {}
-        self._kept = 0
+        self._messages = Messages()
         self._waits: list[_Wait] = []
 
     # -- what can be asked about it ------------------------------------------------------------------
@@ -152,7 +139,7 @@ class Group:
             return effects + self._give_up(member, request, at)
         try:
             return effects + self._grant(member, request, at)
-        except _Refused as refusal:
+        except Refused as refusal:
             return effects + self._answer(node, request, "no", str(refusal))
 
     def close(self, node: int, reason: str, at: float) -> list[Effect]:
@@ -196,7 +183,7 @@ class Group:
 
     def _grant(self, member: _Member, request: Request, at: float) -> list[Effect]:
         if member.closed is not None:
-            raise _Refused(
+            raise Refused(
                 f"{member.name} is closed ({member.closed}): it takes no part in the group any more"
             )
         match request.verb:
@@ -209,23 +196,11 @@ class Group:
             case "WAIT_FOR_VMS":
                 return self._wait_for_vms(member, request, at)
             case _:
-                raise _Refused(f"the lab does not know the request {request.verb}")
+                raise Refused(f"the lab does not know the request {request.verb}")
 
     def _send(self, member: _Member, request: Request, at: float) -> list[Effect]:
-        message = _id_of(request, "lava-send")
-        data = dict(request.data)
-        size = len(message) + sum(len(key) + len(value) for key, value in data.items())
-        if size > MAX_DATA:
-            raise _Refused(f"the message {message!r} has {size} characters; at most {MAX_DATA} are allowed")
-        senders = self._messages.setdefault(message, {})
-        old = senders.get(member.index, {})
-        kept = self._kept + size - sum(len(key) + len(value) for key, value in old.items())
-        if kept > MAX_KEPT:
-            raise _Refused(
-                f"the messages of this job have more than {MAX_KEPT} characters: nothing more is kept"
-            )
-        self._kept = kept
-        senders[member.index] = data
+        message, data = id_of(request, "lava-send"), dict(request.data)
+        self._messages.keep(member.index, message, data)
         fact = MessageSent(node=member.index, id=message, data=data, at=at)
         effects: list[Effect] = [Happened(fact), *self._answer(member.index, request, "ok", "")]
         return effects + self._settle(at)
@@ -233,18 +208,18 @@ class Group:
     def _wait(self, member: _Member, request: Request, at: float) -> list[Effect]:
         kinds: dict[str, WaitKind] = {"WAIT": "wait", "WAIT_ALL": "wait-all", "SYNC": "sync"}
         kind = kinds[request.verb]
-        message = _id_of(request, f"lava-{kind}")
+        message = id_of(request, f"lava-{kind}")
         role = ""
         if len(request.args) > 1:
             if kind != "wait-all":
-                raise _Refused(f"lava-{kind} takes an id and nothing else, not {' '.join(request.args)!r}")
+                raise Refused(f"lava-{kind} takes an id and nothing else, not {' '.join(request.args)!r}")
             role = request.args[1]
             roles = sorted({other.role for other in self._members.values()})
             if role not in roles or len(request.args) > 2:
                 wanted = " ".join(request.args[1:])
-                raise _Refused(f"no node has the role {wanted!r}; the roles are {', '.join(roles)}")
+                raise Refused(f"no node has the role {wanted!r}; the roles are {', '.join(roles)}")
         if len(self._waits_of(member.index)) >= WAITS_KEPT:
-            raise _Refused(f"{member.name} already waits for {WAITS_KEPT} things at once")
+            raise Refused(f"{member.name} already waits for {WAITS_KEPT} things at once")
         wait = _Wait(member.index, kind, message, role, request)
         self._waits.append(wait)
         effects: list[Effect] = [self._started(wait, at), *self._settle(at)]
@@ -254,7 +229,7 @@ class Group:
 
     def _start_vms(self, member: _Member, request: Request) -> list[Effect]:
         if member.index != self._host:
-            raise _Refused(
+            raise Refused(
                 f"lava-start-vms works only on the host ({self._members[self._host].name}),"
                 f" not on {member.name}"
             )
@@ -266,12 +241,12 @@ class Group:
 
     def _wait_for_vms(self, member: _Member, request: Request, at: float) -> list[Effect]:
         if member.index != self._host:
-            raise _Refused(
+            raise Refused(
                 f"lava-wait-for-vms works only on the host ({self._members[self._host].name}):"
                 f" on {member.name}, a VM, it would wait for its own end"
             )
         if problem := self.gate_problem():
-            raise _Refused(problem)
+            raise Refused(problem)
         wait = _Wait(member.index, "vms", "", request=request)
         self._waits.append(wait)
         effects: list[Effect] = [self._started(wait, at)]
@@ -333,7 +308,7 @@ class Group:
         if wait.kind == "sync":
             here = {other.node for other in self._waits if other.kind == "sync" and other.id == wait.id}
             return [member for member in others if member.index not in here]
-        senders = self._messages.get(wait.id, {})
+        senders = self._messages.of(wait.id)
         if wait.kind == "wait":
             return [] if senders else others
         return [
@@ -383,16 +358,8 @@ class Group:
         return effects
 
     def _cache_text(self, id_: str) -> str:
-        """Return the data of all senders of `id_` in the form of the cache file: ``node:key=value`` lines.
-
-        One pair is one line: a line end inside a value is written as a backslash and an ``n``.
-        """
-        pairs = [
-            f"{self._members[node].name}:{key}={value}"
-            for node, data in sorted(self._messages.get(id_, {}).items())
-            for key, value in data.items()
-        ]
-        return "\n".join(pair.replace("\r\n", "\n").replace("\n", "\\n") for pair in pairs)
+        names = {node: member.name for node, member in self._members.items()}
+        return self._messages.cache_text(id_, names)
 
     def _heard(self, node: int, request: Request) -> list[Effect]:
         return _reply(node, self._members[node].exchange.heard(request))
@@ -403,23 +370,6 @@ class Group:
 
 def _reply(node: int, lines: tuple[str, ...]) -> list[Effect]:
     return [Reply(node, lines)] if lines else []
-
-
-def _id_of(request: Request, command: str) -> str:
-    """Return the message id of a request; raise `_Refused` for one that nobody may use."""
-    if not request.args or not request.args[0]:
-        raise _Refused(f"{command} needs a message id")
-    message = request.args[0]
-    if message in RESERVED:
-        raise _Refused(
-            f"the message id {message!r} is reserved: use lava-start-vms and lava-wait-for-vms instead"
-        )
-    if len(message) > MAX_ID or "=" in message or not message.isprintable() or " " in message:
-        raise _Refused(
-            f"{message[:MAX_ID]!r} is no message id: one word of at most {MAX_ID} printable characters"
-            " without '='"
-        )
-    return message
 
 
 def _for_what(wait: _Wait) -> str:

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from jobs.domain import testdef
+from jobs.domain import scripts, testdef
 from lab.kernel.errors import DefinitionFault
 
 
@@ -129,10 +129,10 @@ def _suite_files(folder: str, suite: SuitePlan) -> list[OverlayFile]:
         if path.startswith(("/", "../")) or path in ("..", "."):
             raise DefinitionFault(f"the file {file.path!r} lies outside of the folder of {suite.suite}")
         files.append(OverlayFile(path=f"{folder}/{path}", content=file.content, mode=file.mode))
-    install = testdef.install_script(suite.definition, variables, suite.skip_install)
+    install = scripts.install_script(suite.definition, variables, suite.skip_install)
     if install:
         files.append(_text(f"{folder}/install.sh", install, 0o755))
-    files.append(_text(f"{folder}/run.sh", testdef.run_script(suite.definition, variables), 0o755))
+    files.append(_text(f"{folder}/run.sh", scripts.run_script(suite.definition, variables), 0o755))
     files.append(_text(f"{folder}/testdef.yaml", suite.definition.text))
     files.append(_text(f"{folder}/lava-test-uuid", f"{quote(suite.suite, safe='._:/=+,@~-')} {suite.uuid}\n"))
     return files

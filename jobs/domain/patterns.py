@@ -16,7 +16,7 @@ import regex
 
 from jobs.domain.attachments import decimal
 from jobs.domain.events import Verdict
-from jobs.domain.signals import clean_name
+from jobs.domain.names import clean_name
 
 TIMEOUT = 0.05
 """Seconds for one line. The module looks at its clock now and then only: up to a second may pass."""

@@ -7,7 +7,6 @@ will read them. All problems of a definition are reported at once, each with its
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -117,37 +116,6 @@ def from_commands(
     return TestDefinition(name=name, steps=tuple(steps), pattern=parser)
 
 
-def run_script(definition: TestDefinition, variables: Mapping[str, str]) -> str:
-    """Return run.sh: the variables, then the steps, the first failing one ends it."""
-    return "\n".join([*_head(definition, "run", variables), *definition.steps, ""])
-
-
-def install_script(definition: TestDefinition, variables: Mapping[str, str], skip: str = "") -> str:
-    """Return install.sh, or an empty text if nothing is to be installed.
-
-    Raises `DefinitionFault` if `skip` (``skip_install``) names something else than `SKIPPABLE`.
-    """
-    skipped = {word for word in re.split(r"[\s,]+", skip.strip()) if word}
-    if unknown := skipped - SKIPPABLE:
-        raise DefinitionFault(
-            f"skip_install names {', '.join(sorted(unknown))!r}; allowed are {', '.join(sorted(SKIPPABLE))}"
-        )
-    install, lines = definition.install, []
-
-    def wanted(what: str) -> bool:
-        return not skipped & {"all", what}
-
-    if install.keys and wanted("keys"):
-        lines.append(f"lava-add-keys {shlex.join(install.keys)}")
-    if install.sources and wanted("sources"):
-        lines.append(f"lava-add-sources {shlex.join(install.sources)}")
-    if wanted("deps"):
-        lines += _dependencies(install)
-    if wanted("steps"):
-        lines += install.steps
-    return "\n".join([*_head(definition, "install", variables), *lines, ""]) if lines else ""
-
-
 def unique_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     """Return suite names for definitions: their own, with ``-2``, ``-3`` … where one is used already.
 
@@ -163,25 +131,6 @@ def unique_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
         used.add(candidate)
         result.append(candidate)
     return result
-
-
-def _head(definition: TestDefinition, part: str, variables: Mapping[str, str]) -> list[str]:
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    return ["#!/bin/sh", f"# {definition.name}: {part}", "set -e", *exports]
-
-
-def _dependencies(install: Install) -> list[str]:
-    lines = [f"lava-install-packages {shlex.join(install.deps)}"] if install.deps else []
-    if install.deps_by_distro:
-        lines += ["(", "ID=", "ID_LIKE=", "[ ! -r /etc/os-release ] || . /etc/os-release"]
-        lines.append('case " $ID $ID_LIKE " in')
-        for distro, packages in install.deps_by_distro.items():
-            if packages:
-                lines.append(
-                    f'*" "{shlex.quote(distro)}" "*) lava-install-packages {shlex.join(packages)} ;;'
-                )
-        lines += ["esac", ")"]
-    return lines
 
 
 class _Reader(Nodes):

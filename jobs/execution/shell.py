@@ -14,6 +14,7 @@ from devices.drivers.expect import PANIC, Chunk, Console, ConsoleEnded, Search
 from jobs.domain import signals
 from jobs.domain.events import AttachmentKept, CaseStarted, ResultReported, SuiteEnded, SuiteStarted
 from jobs.domain.patterns import PatternTooSlow, ResultFinder, ResultPattern
+from jobs.domain.scanner import Scanner
 from jobs.execution.journal import Journal
 from jobs.execution.ports import ConsoleFull, Files
 from jobs.execution.sync import Sync, Typist
@@ -64,7 +65,7 @@ class TestShellRun:
             for suite, test in self._expected.items()
             if test.pattern is not None
         }
-        self._scanner: signals.Scanner | None = None
+        self._scanner: Scanner | None = None
         self._suite = ""
         self._case = ""
         self._results = 0
@@ -129,7 +130,7 @@ class TestShellRun:
 
     def _take(self, chunk: Chunk) -> None:
         if self._scanner is None:
-            self._scanner = signals.Scanner(chunk.offset, output=bool(self._finders))
+            self._scanner = Scanner(chunk.offset, output=bool(self._finders))
         for signal in self._scanner.feed(chunk.data):
             self._act(signal)
 

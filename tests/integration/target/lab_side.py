@@ -23,6 +23,7 @@ import yaml
 from jobs.domain import overlay, signals, testdef
 from jobs.domain.events import Fact, NodePlan
 from jobs.domain.multinode import Group, Happened, Reply, StartVms
+from jobs.domain.scanner import Scanner
 from jobs.target import helpers
 
 S = TypeVar("S", bound=signals.Signal)
@@ -72,7 +73,7 @@ class Node:
     shell: Shell
     process: subprocess.Popen[bytes]
     master: int
-    scanner: signals.Scanner
+    scanner: Scanner
     output: bytearray = field(default_factory=bytearray)
     seen: list[signals.Signal] = field(default_factory=list)
     exited: bool = False
@@ -201,7 +202,7 @@ class Lab:
         )
         os.close(slave)
         os.set_blocking(master, False)
-        node = Node(plan, folder, self.shell, process, master, signals.Scanner(output=True))
+        node = Node(plan, folder, self.shell, process, master, Scanner(output=True))
         self.nodes[name] = node
         return node
 

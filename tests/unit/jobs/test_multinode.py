@@ -9,7 +9,8 @@ import pytest
 
 from jobs.domain import wire
 from jobs.domain.events import GateOpened, MessageSent, NodePlan, WaitEnded, WaitStarted
-from jobs.domain.multinode import MAX_DATA, Effect, Group, Happened, Reply, StartVms
+from jobs.domain.messages import MAX_DATA
+from jobs.domain.multinode import Effect, Group, Happened, Reply, StartVms
 from jobs.domain.signals import Request
 
 HOST, SERVER, CLIENT, CLIENT_2 = range(4)
@@ -392,6 +393,14 @@ def test_the_host_waits_at_the_gate_without_a_request(lab: Driver) -> None:
     assert (ended.kind, ended.ok) == ("vms", True)
 
 
+def test_a_host_that_is_closed_waits_at_the_gate_no_more(lab: Driver) -> None:
+    lab.take(lab.group.wait_at_gate(1.0))
+    lab.close(HOST, "the job is cancelled")
+    ended = lab.facts(WaitEnded)[-1]
+    assert isinstance(ended, WaitEnded)
+    assert (ended.kind, ended.ok, ended.reason) == ("vms", False, "host is closed: the job is cancelled")
+
+
 @pytest.mark.parametrize("verb", ["WAIT_FOR_VMS", "START_VMS"])
 def test_only_the_host_may_start_the_vms_or_wait_for_them(lab: Driver, verb: str) -> None:
     status, words = lab.answer(SERVER, lab.ask(SERVER, verb))
@@ -479,6 +488,25 @@ def test_a_long_answer_comes_a_few_lines_at_a_time(lab: Driver) -> None:
         effects = lab.request(CLIENT, more)
         sent += sum(len(effect.lines) for effect in effects if isinstance(effect, Reply))
     assert lab.answer(CLIENT, number) == ("ok", f"server:k={value}")
+
+
+def test_old_answers_are_forgotten_and_old_sessions_stay_refused(lab: Driver) -> None:
+    for _ in range(100):
+        lab.ask(SERVER, "SEND", "x")
+    exchange = lab.group._members[SERVER].exchange
+    assert len(exchange._answers) <= 66
+    for index in range(20):
+        lab.ask(SERVER, "SEND", "x", session=f"s{index}")
+    assert len(exchange._past) <= 8
+
+
+def test_a_closed_node_that_asks_by_hand_gets_its_refusal(lab: Driver) -> None:
+    lab.request(CLIENT, Request(offset=0, verb="SYNC", args=("x",)))
+    lab.close(CLIENT)
+    assert lab.request(CLIENT, Request(offset=0, verb="SYNC", args=("x",))) == [
+        Reply(CLIENT, ("<LAVA_SYNC_COMPLETE nack>",))
+    ]
+    assert lab.request(CLIENT, Request(offset=0, verb="CANCEL", args=("1",), session="s", number=0)) == []
 
 
 @pytest.mark.parametrize("args", [(), ("1",), ("a", "b"), ("99", "3"), ("1", "-2")])

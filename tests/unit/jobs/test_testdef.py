@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from jobs.domain import testdef
+from jobs.domain import scripts, testdef
 from jobs.domain.definition.model import TestSource
 from jobs.domain.testdef import GitRepo, parse
 from lab.kernel.errors import DefinitionFault
@@ -185,6 +185,10 @@ def test_no_text_takes_long_to_read() -> None:
         assert time.monotonic() - begun < 20, unit
 
 
+def test_an_empty_step_is_none() -> None:
+    assert parse(minimal(run="run:\n  steps:\n    - true\n    -\n    - ls\n")).steps == ("true", "ls")
+
+
 def test_parameters_of_the_job_override_and_add() -> None:
     found = parse(minimal(params="params: {A: 1, B: 2}"))
     assert found.with_parameters({"B": "3", "C": "4"}) == {"A": "1", "B": "3", "C": "4"}
@@ -197,24 +201,44 @@ def test_parameters_of_the_job_override_and_add() -> None:
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=50))
 @settings(max_examples=20, deadline=None)
 def test_a_value_reaches_the_step_unchanged(value: str) -> None:
-    script = testdef.run_script(parse(minimal(run='run: {steps: [\'printf "%s" "$V"\']}')), {"V": value})
+    script = scripts.run_script(parse(minimal(run='run: {steps: [\'printf "%s" "$V"\']}')), {"V": value})
     done = subprocess.run(["/bin/dash"], input=script.encode(), capture_output=True, check=True)
     assert done.stdout.decode() == value
 
 
 def test_nothing_to_install_is_no_script() -> None:
-    assert testdef.install_script(parse(minimal()), {}) == ""
-    assert testdef.install_script(parse(WHOLE), {}, "all") == ""
+    assert scripts.install_script(parse(minimal()), {}) == ""
+    assert scripts.install_script(parse(WHOLE), {}, "all") == ""
+
+
+def test_the_installation_comes_in_its_order() -> None:
+    script = scripts.install_script(parse(WHOLE), {"A": "1"})
+    order = [
+        "export A=1",
+        "lava-add-keys ABCD",
+        "lava-add-sources",
+        "lava-install-packages one two",
+        "three",
+        "make",
+    ]
+    assert [script.index(part) for part in order] == sorted(script.index(part) for part in order)
+    assert subprocess.run(["/bin/dash", "-n"], input=script.encode(), check=False).returncode == 0
+    only = scripts.install_script(parse(minimal(install="install: {deps-x: []}")), {})
+    assert "lava-install-packages" not in only
+
+
+def test_suites_have_names_of_their_own() -> None:
+    assert testdef.unique_names(["net", "net", "disk"], taken=["disk"]) == ["net", "net-2", "disk-2"]
 
 
 def test_what_is_to_be_skipped_is_skipped() -> None:
-    script = testdef.install_script(parse(WHOLE), {"A": "1"}, "keys, deps")
+    script = scripts.install_script(parse(WHOLE), {"A": "1"}, "keys, deps")
     assert "lava-add-keys" not in script
     assert "lava-install-packages" not in script
     assert "lava-add-sources 'deb https://example.org stable main'" in script
     assert script.endswith("make\n")
     with pytest.raises(DefinitionFault, match="skip_install names 'everything'"):
-        testdef.install_script(parse(WHOLE), {}, "everything")
+        scripts.install_script(parse(WHOLE), {}, "everything")
 
 
 def test_commands_become_a_definition() -> None:

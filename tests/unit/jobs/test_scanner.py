@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 
 from jobs.domain import wire
+from jobs.domain.attachments import Attachments, Incoming, ranges
 from jobs.domain.console_lines import MAX_LINE, Line, Lines
+from jobs.domain.scanner import Scanner
 from jobs.domain.signals import (
     Answer,
     Attached,
@@ -23,7 +25,6 @@ from jobs.domain.signals import (
     Request,
     RunnerExited,
     RunnerStarted,
-    Scanner,
     Signal,
     StartCase,
     StartRun,
@@ -318,6 +319,17 @@ def test_a_torn_line_that_never_ends_does_not_swallow_what_follows() -> None:
     assert found[-1:] == [StartCase(offset=found[-1].offset, suite="", case="boot")]
 
 
+def test_a_torn_line_that_grows_too_long_is_given_up() -> None:
+    long = "x" * (MAX_LINE - 40)
+    text = f"{long}<LAVA_SIG{PRINTK}" + "y" * 200 + "\n<LAVA_SIGNAL_STARTTC boot>\n"
+    assert [type(one) for one in scan(text)] == [StartCase]
+
+
+def test_many_kernel_messages_in_one_line_are_looked_at_to_a_limit() -> None:
+    text = "[    1.000000] a " * 50 + "<LAVA_SIGNAL_STARTTC boot>\n"
+    assert [type(one) for one in scan("<x>" + text)] == [StartCase]
+
+
 def test_offsets_are_those_of_the_lines_in_the_console() -> None:
     scanner = Scanner(1000)
     found = scanner.feed("ümlaut\r\n<LAVA_SIGNAL_STARTTC a>\r\n".encode())
@@ -409,11 +421,53 @@ def test_a_file_that_was_not_announced_is_refused() -> None:
     assert " no " in answer.lines[0]
 
 
+def test_a_file_of_too_many_pieces_is_refused() -> None:
+    found = scan(attach(b"abc"), attached(b"abc", 99_999_999))
+    assert isinstance(found[-1], Answer)
+    assert " no " in found[-1].lines[0]
+
+
 def test_a_file_that_is_too_big_is_refused() -> None:
     words = f"LAVA_SIGNAL_ATTACH s1.1 big text/plain {26 * 1024 * 1024}"
     found = scan(numbered(words), attached(b"", 1))
     assert isinstance(found[-1], Answer)
     assert "25" in found[-1].lines[0]
+
+
+def test_pieces_that_make_no_sense_are_left_out() -> None:
+    content = b"abc"
+    scanner = Scanner()
+    scanner.feed(attach(content).encode())
+    scanner.feed(attach(content, number=2).encode())
+    for junk in ("s1.1 1 4 !!!!", "s1.1 0 4 YWJj", "s1.1 1 5 YWJj", "s9.9 1 4 YWJj", "s1.1", "s1.1 1 0 "):
+        scanner.feed(f"<LAVA_ATTACHMENT {junk}>\n".encode())
+    [missing] = scanner.feed(attached(content, 1).encode())
+    assert isinstance(missing, Answer)
+    assert missing.lines == wire.answer("s1", 1, "ok", "1")
+    scanner.feed(pieces(content)[0].encode() * 2)
+    assert [type(one) for one in scanner.feed(attached(content, 1, 2).encode())] == [Attached, Answer]
+
+
+def test_a_node_that_announces_files_without_end_has_the_oldest_forgotten() -> None:
+    scanner = Scanner()
+    for number in range(1, 8):
+        scanner.feed(numbered(f"LAVA_SIGNAL_ATTACH s1.{number} f text/plain 0", number).encode())
+    found = {}
+    for number in (1, 7):
+        digest = "sha256:" + hashlib.sha256(b"").hexdigest()
+        found[number] = scanner.feed(request(f"LAVA_ATTACHED s1.{number} 0 {digest}", number).encode())
+    assert [len(found[1]), len(found[7])] == [1, 2]
+
+
+def test_pieces_of_an_attachment_beyond_all_bounds_are_dropped() -> None:
+    attachments = Attachments()
+    attachments.begin("k", Incoming(suite="", case="", name="f", mime="m", size=5))
+    text = base64.b64encode(b"x" * 3_000_000).decode()
+    for number in range(1, 12):
+        attachments.piece("k", number, len(text), text)
+    verdict = attachments.finish("k", 12, "none:")
+    assert verdict.text == "9-12"
+    assert ranges(list(range(1, 400, 2))).count(" ") == 59
 
 
 # -- whatever is fed -------------------------------------------------------------------------------
