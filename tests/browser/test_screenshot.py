@@ -1,4 +1,7 @@
-"""The picture in the README is of the real page: LABBOOK_SCREENSHOT=docs/job-page.png pytest tests/browser."""
+"""The picture in the README is of the real page.
+
+To write it anew: ``LABBOOK_SCREENSHOT=docs/job-page.png pytest tests/browser/test_screenshot.py``.
+"""
 
 from __future__ import annotations
 
