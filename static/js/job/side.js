@@ -3,7 +3,12 @@ import { arrange, h, icon } from "../dom.js";
 import { epoch, offsetTime } from "../words.js";
 import { gutter } from "../console/row.js";
 
-const since = (at) => offsetTime(at - gutter.start).replace(/\.\d$/, "");
+/** Minutes and seconds since the start; what came before it counts down to it. */
+function since(at) {
+  const seconds = Math.round(at - gutter.start);
+  return `${seconds < 0 ? "−" : ""}${offsetTime(Math.abs(seconds)).replace(/\.\d$/, "")}`;
+}
+
 const made = new Map();
 
 function kept(key, make) {
