@@ -6,6 +6,7 @@ root: whoever starts it is the one user who can log in.
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import shutil
@@ -95,6 +96,7 @@ class Sshd:
             )
         self._end_earlier()
         self._make_keys()
+        around = self._around()
         deadline = Deadline.after(timeout, "the start of the demo's sshd")
         for wanted in (port, 0, 0):  # somebody may take a free port before sshd does
             free = _free_port(wanted)
@@ -102,6 +104,7 @@ class Sshd:
             # Its own session: a Ctrl-C at the terminal is for whoever started us, who then stops it in order.
             self._process = subprocess.Popen(
                 [
+                    *around,
                     *(sys.executable, "-IS", "-c", _TIED, str(os.getpid())),
                     *(program, "-D", "-f", str(self._path("config")), "-E", str(self._path("log"))),
                 ],
@@ -133,6 +136,32 @@ class Sshd:
             host_key=f"{kind} {key}",
             authorized_keys=self._path("authorized_keys"),
         )
+
+    def _around(self) -> list[str]:
+        """Return the command in which sshd must run so that it can give terminals; mostly none.
+
+        An ordinary user's sshd gives up when a terminal is not of the group tty and cannot be given to it. As
+        a rule new terminals are (devpts is mounted with gid=5); where not, sshd is shown a machine without
+        that group, and leaves the terminal as it is. Raises `InfrastructureError` if that is forbidden.
+        """
+        if os.getuid() == 0 or _terminals_are_of_group_tty():
+            return []
+        groups = self._path("group")
+        lines = Path("/etc/group").read_text().splitlines(keepends=True)
+        groups.write_text("".join(line for line in lines if not line.startswith("tty:")))
+        around = [
+            *("unshare", "--user", "--map-root-user", "--mount"),
+            *("sh", "-c", 'mount --bind "$0" /etc/group && exec "$@"', str(groups)),
+            *("unshare", "--user", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}"),
+        ]
+        tried = subprocess.run([*around, "true"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if tried.returncode:
+            raise InfrastructureError(
+                "new terminals here do not belong to the group tty, so an ordinary user's sshd cannot give "
+                f"any, and a namespace without that group is forbidden ({tried.stderr.strip()}). As root: "
+                "mount -o remount,gid=5,mode=620 /dev/pts; or run this as root."
+            )
+        return around
 
     def _make_keys(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -208,6 +237,19 @@ def _user() -> str:
             f"the user with number {os.getuid()} has no name on this machine (no line in /etc/passwd), "
             "so it cannot log in by ssh"
         ) from exc
+
+
+def _terminals_are_of_group_tty() -> bool:
+    try:
+        group = grp.getgrnam("tty").gr_gid
+    except KeyError:
+        return True  # then sshd does not ask for it
+    ours, theirs = os.openpty()
+    try:
+        return os.fstat(theirs).st_gid == group
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def _locked() -> bool:

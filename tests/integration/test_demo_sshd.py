@@ -99,8 +99,8 @@ def test_it_works_for_an_ordinary_user(tmp_path_factory: pytest.TempPathFactory)
         "with Sshd(folder) as s:\n"
         "    (folder / 'known').write_text(f'[127.0.0.1]:{s.port} {s.host_key}\\n')\n"
         "    options = ['-o', 'BatchMode=yes', '-o', f'UserKnownHostsFile={folder}/known']\n"
-        "    login = ['-i', str(s.key_file), '-p', str(s.port), s.user + '@127.0.0.1']\n"
-        "    subprocess.run(['ssh', '-F', 'none', *options, *login, 'id -un'], check=True)\n"
+        "    login = ['-i', str(s.key_file), '-p', str(s.port), '-tt', s.user + '@127.0.0.1']\n"
+        "    subprocess.run(['ssh', '-F', 'none', *options, *login, 'id -un; tty'], check=True)\n"
     )
     folder = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
     # This Python may lie where only root can go; Debian's does not.
@@ -116,7 +116,9 @@ def test_it_works_for_an_ordinary_user(tmp_path_factory: pytest.TempPathFactory)
     finally:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == users[0].pw_name
+    name, terminal = done.stdout.split()
+    assert name == users[0].pw_name
+    assert terminal.startswith("/dev/pts/")
 
 
 def test_it_ends_with_whoever_started_it_even_if_that_is_killed(tmp_path: Path) -> None:
