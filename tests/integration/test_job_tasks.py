@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
@@ -123,3 +124,15 @@ def test_the_real_execution_has_what_a_run_needs() -> None:
     real = import_module("jobs.real_execution")
     assert callable(real.run_job)
     assert callable(real.clean_host)
+
+
+def test_a_job_can_be_run_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    number = assigned("bug")
+    call_command("run_job", number)
+    assert capsys.readouterr().out.startswith(f"job {number} incomplete: Labbook itself failed: KeyError")
+
+
+def test_by_hand_only_an_assigned_job_can_be_run() -> None:
+    number = submit(make_user())
+    with pytest.raises(CommandError, match="is queued: it cannot be started"):
+        call_command("run_job", number)

@@ -67,10 +67,12 @@ def test_a_job_submitted_while_nothing_runs_is_run_at_the_next_start(
 
 
 def test_a_cluster_that_hangs_is_replaced(lab: Lab) -> None:
+    erika = make_user()
+    until(finished(submit(erika, definition("sleep 0"))), "a first job")
     workers = [one for one in lab.cluster() if len(one.parents()) > 2]
     for one in workers:
         one.suspend()  # all of it, as after the death of a worker that held the queue's lock
-    number = submit(make_user(), definition("sleep 0"))
+    number = submit(erika, definition("sleep 0"))
     until(finished(number), "the job", 120)
     assert "starting it again" in lab.said
 
