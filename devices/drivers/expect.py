@@ -148,6 +148,12 @@ class Console:
             if limit is not None and time.monotonic() >= limit:
                 return []
 
+    def unread(self, chunks: Sequence[Chunk]) -> None:
+        """Give back what was read too far: the next `read` returns it first."""
+        with self._changed:
+            self._chunks.extendleft(reversed(chunks))
+            self._waiting += sum(len(chunk.data) for chunk in chunks)
+
     def _end(self) -> Exception:
         if self._failure is not None:
             return self._failure
@@ -210,20 +216,25 @@ class Search:
         self._partial = b""
         self._offset = 0
 
-    def feed(self, chunk: Chunk) -> Match | None:
-        """Take the next bytes; returns the first match in them. What follows a match is dropped."""
+    def feed(self, chunk: Chunk) -> tuple[Match | None, Chunk | None]:
+        """Take the next bytes; returns the first match in them, and what comes after its line, if any."""
         if not self._partial:
             self._offset = chunk.offset
-        *finished, rest = chunk.data.split(b"\n")
-        position = chunk.offset
-        for index, piece in enumerate(finished):
-            line = self._partial + piece if index == 0 else piece
-            if (match := self._look(line[-LINE:])) is not None:
-                return match
-            position += len(piece) + 1
-            self._partial, self._offset = b"", position
-        self._partial = (self._partial + rest)[-LINE:]
-        return self._look(self._partial[-TAIL:]) if rest else None
+        data, start = chunk.data, 0
+        while (end := data.find(b"\n", start)) >= 0:
+            match = self._look((self._partial + data[start:end])[-LINE:])
+            start = end + 1
+            self._partial, self._offset = b"", chunk.offset + start
+            if match is not None:
+                rest = data[start:]
+                return match, Chunk(offset=chunk.offset + start, data=rest) if rest else None
+        if start < len(data):
+            self._partial = (self._partial + data[start:])[-LINE:]
+            match = self._look(self._partial[-TAIL:])
+            if match is not None:
+                self._partial = b""
+            return match, None
+        return None, None
 
     def _look(self, raw: bytes) -> Match | None:
         line = clean(raw).strip(b"\r")
@@ -246,7 +257,7 @@ def expect(
     panic: bool = False,
     nudge_after: float | None = None,
 ) -> Match:
-    """Return the first match of a pattern in what has not been read yet. What came after it is dropped.
+    """Return the first match of a pattern in what has not been read yet; the rest of its line is dropped.
 
     `panic`: raise `Panicked` when the kernel gives up. `nudge_after`: type a newline whenever the console
     has been silent for so many seconds (a kernel message may have overwritten the prompt).
@@ -254,12 +265,14 @@ def expect(
     search = Search([*patterns, PANIC] if panic else list(patterns))
     nudged = time.monotonic()
     while True:
-        for chunk in console.read(deadline, 0.5):
-            match = search.feed(chunk)
+        chunks = console.read(deadline, 0.5)
+        for number, chunk in enumerate(chunks):
+            match, rest = search.feed(chunk)
             if match is None:
                 continue
             if match.index == len(patterns):
                 raise Panicked(f"the kernel of {console.name} panicked: {match.line.strip()}")
+            console.unread([*([rest] if rest else []), *chunks[number + 1 :]])
             return match
         now = time.monotonic()
         if nudge_after is not None and now - max(nudged, console.heard_at) >= nudge_after:

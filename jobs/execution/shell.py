@@ -114,10 +114,13 @@ class TestShellRun:
                 raise TestFault(f"{exc}{self._where}; {self._kept}") from exc
             for chunk in chunks:
                 self._take(chunk)
-                if (match := search.feed(chunk)) is not None:
-                    if match.index == 0:
+                rest: Chunk | None = chunk
+                while rest is not None:
+                    match, rest = search.feed(rest)
+                    if match is not None and match.index == 0:
                         return match.groups[0]
-                    self._panic = match.line.strip()
+                    if match is not None:
+                        self._panic = match.line.strip()
             self._consider_silence()
             if self._exited_at is not None and time.monotonic() - self._exited_at > AFTER_EXIT:
                 return "unknown"

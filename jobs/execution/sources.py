@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -85,7 +86,7 @@ class Sources:
         protocol = self._allowed(url)
         if revision.startswith("-") or not re.fullmatch(r"[\w./+@^~-]*", revision):
             raise DefinitionFault(f"{revision!r} is no revision of a git repository")
-        tree = self._place.scratch / "repositories" / str(len(self._clones))
+        tree = self._place.scratch / "repositories" / secrets.token_hex(6)
         tree.mkdir(parents=True)
         patient = deadline.within(GIT_SECONDS, f"the clone of {url}")
         self._git(["init", "-q", "."], tree, protocol, patient)
@@ -95,8 +96,14 @@ class Sources:
         problem = self._git([*fetch, "--depth=1", "--", url, reference], tree, protocol, patient, check=False)
         wanted = "FETCH_HEAD"
         if problem:
-            everything = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
-            second = self._git([*fetch, "--", url, *everything], tree, protocol, patient, check=False)
+            everything = [
+                "--update-head-ok",
+                "--",
+                url,
+                "+refs/heads/*:refs/heads/*",
+                "+refs/tags/*:refs/tags/*",
+            ]
+            second = self._git([*fetch, *everything], tree, protocol, patient, check=False)
             if second:
                 raise _git_error(url, revision, second)
             wanted = reference
@@ -159,6 +166,7 @@ def _run(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], deadline: Deadline
 ) -> tuple[int, str, str]:
     """Run a command of the worker's with a deadline; its whole process group ends with it."""
+    deadline.check()
     try:
         process = subprocess.Popen(
             command,

@@ -27,7 +27,8 @@ def soon(seconds: float = 10) -> Deadline:
 def found(data: bytes, *patterns: bytes, pieces: int = 1) -> Match | None:
     search = Search([re.compile(pattern) for pattern in patterns])
     for at in range(0, len(data), pieces):
-        if (match := search.feed(Chunk(offset=at, data=data[at : at + pieces]))) is not None:
+        match, _ = search.feed(Chunk(offset=at, data=data[at : at + pieces]))
+        if match is not None:
             return match
     return None
 
@@ -84,7 +85,7 @@ def test_a_line_of_many_megabytes_takes_linear_time() -> None:
         chunk = b"x" * 100
         started = time.process_time()
         for at in range(0, size, 100):
-            assert search.feed(Chunk(offset=at, data=chunk)) is None
+            assert search.feed(Chunk(offset=at, data=chunk)) == (None, None)
         return time.process_time() - started
 
     small, large = seconds(200_000), seconds(2_000_000)
@@ -98,7 +99,7 @@ def test_any_bytes_in_any_pieces_give_the_same_first_line_match(pieces: list[byt
     search = Search([re.compile(rb"^the end> $")])
     at, match = 0, None
     for piece in [*pieces, b"\nthe end> "]:
-        match = search.feed(Chunk(offset=at, data=piece))
+        match, _ = search.feed(Chunk(offset=at, data=piece))
         at += len(piece)
 
     assert match is not None
@@ -133,6 +134,13 @@ def test_what_comes_before_the_wait_is_found_as_well() -> None:
         wait_for(lambda: record.data != b"")
 
         assert expect(console, [PROMPT], soon()).line == "root@vm:~# "
+
+
+def test_what_comes_after_a_match_is_not_lost() -> None:
+    text = b"Linux version 6\r\nmore\r\nroot@vm:~# "
+    with Console(Scripted(text, b"late"), Record(), "vm") as console:
+        assert expect(console, [re.compile(b"Linux version")], soon()).offset == 0
+        assert expect(console, [PROMPT], soon()).offset == 23
 
 
 def test_a_console_that_ends_says_how_and_with_which_last_words() -> None:
