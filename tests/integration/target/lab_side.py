@@ -132,9 +132,13 @@ class Lab:
         network: overlay.GroupNetwork | None = None,
         skip_install: str = "",
         user: int | None = None,
+        then: str = "",
         prepare: Callable[[Path], None] = lambda top: None,
     ) -> Node:
-        """Deliver the overlay to a node's own folder and start the runner on its pty."""
+        """Deliver the overlay to a node's own folder and start the runner on its pty.
+
+        `then` is a line of shell for the same terminal, run after it.
+        """
         plan = next(plan for plan in self.plans if plan.name == name)
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -178,6 +182,8 @@ class Lab:
         }
         runner = [self.shell.command, f"{top}/bin/lava-test-runner", str(top)]
         master, slave = pty.openpty()
+        if then:
+            runner = [self.shell.command, "-c", f'"$@"; {then}', "sh", *runner]
         if user is not None:
             # What login does on a console.
             os.fchown(slave, user, -1)
