@@ -90,6 +90,20 @@ printf '%s %s\\n' $$ "${{20}}" >{pid_file}
 set --
 """
 
+# QEMU writes what a guest prints byte by byte, and sshd sends each read as a packet: some ten thousand packets a
+# second are too many for the other side. So the first bytes go on at once, and what follows within 20 ms goes
+# together. A pipe that is empty costs nothing: dd waits for it.
+RELAY = """
+relay() {{
+  exec 3>&1
+  while :; do
+    case $(LC_ALL=C dd bs=65536 count=1 2>&1 >&3) in 0+0*|'') break;; esac
+    sleep 0.02 2>/dev/null || :
+  done
+}}
+{command} | relay
+"""
+
 KILL = """
 for file in {pid_files}; do
   [ -s "$file" ] || continue

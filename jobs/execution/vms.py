@@ -123,8 +123,13 @@ def environment(spec: VmSpec, place: Place, disk: str, command: str) -> dict[str
     }
 
 
-def launch_script(pid_file: str, commands: tuple[str, ...], variables: Mapping[str, str]) -> str:
-    """Return the script of a VM: records its process, runs the commands, and the last takes its place."""
+def launch_script(
+    pid_file: str, commands: tuple[str, ...], variables: Mapping[str, str], *, relayed: bool = False
+) -> str:
+    """Return the script of a VM: records its process, runs the commands, and the last takes its place.
+
+    `relayed`: what the last one prints is gathered into larger pieces (see `scripts.RELAY`).
+    """
     exports = [f"export {name}={quote(value)}" for name, value in variables.items()]
     *before, last = commands
     return "\n".join(
@@ -136,7 +141,7 @@ def launch_script(pid_file: str, commands: tuple[str, ...], variables: Mapping[s
             *exports,
             f"cd {quote(variables['LABBOOK_FOLDER'])} || exit",
             *(f"{command}\n[ $? = 0 ] || exit" for command in before),
-            f"exec {last}" if _simple(last) else last,
+            scripts.RELAY.format(command=last) if relayed else f"exec {last}" if _simple(last) else last,
             "",
         ]
     )
@@ -168,6 +173,7 @@ class VmProcess:
             self.pid_file,
             spec.vm.launch_with or (command,),
             environment(spec, self._place, self.disk, command),
+            relayed=not spec.vm.launch_with,
         )
         self._shell.put(io.BytesIO(script.encode()), self._script, deadline, mode=0o700)
         return spec.vm.launch_with[-1] if spec.vm.launch_with else command

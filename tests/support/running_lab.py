@@ -69,9 +69,11 @@ class RunningLab:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-        self._sshd.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self.stop()
+        finally:
+            self._sshd.stop()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self) -> None:
         """Start web and workers; returns when pages are served."""
@@ -110,7 +112,7 @@ class RunningLab:
         family = [psutil.Process(self._serve.pid), *psutil.Process(self._serve.pid).children(recursive=True)]
         self._serve.send_signal(signal.SIGTERM)
         try:
-            self._serve.wait(60)
+            self._serve.wait(120)
         finally:
             _, left = psutil.wait_procs(family, timeout=5)
             for process in left:
