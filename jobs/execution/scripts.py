@@ -90,7 +90,7 @@ printf '%s %s\\n' $$ "${{20}}" >{pid_file}
 set --
 """
 
-# QEMU writes what a guest prints byte by byte, and sshd sends each read as a packet: some ten thousand packets a
+# QEMU writes what a guest prints byte by byte, and sshd sends each read as a packet: ten thousand packets a
 # second are too many for the other side. So the first bytes go on at once, and what follows within 20 ms goes
 # together. A pipe that is empty costs nothing: dd waits for it.
 RELAY = """
