@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 from typing import BinaryIO
 
-from devices.drivers.shell import Completed, Progress
+from devices.drivers.shell import Completed, ConnectionLost, Progress
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError
 
@@ -36,7 +36,7 @@ class LocalHost:
 
     def _check(self) -> None:
         if self._closed:
-            raise InfrastructureError(f"the connection to {self.name} was lost")
+            raise ConnectionLost(f"the connection to {self.name} was lost")
 
     def run(self, script: str, deadline: Deadline, *, stdin: bytes = b"") -> Completed:
         self._check()

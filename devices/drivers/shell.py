@@ -14,6 +14,10 @@ Progress = Callable[[int], None]
 """Called now and then with the number of bytes transferred so far."""
 
 
+class ConnectionLost(InfrastructureError):
+    """The line to the host broke, or nobody answers on it any more."""
+
+
 def quote(*words: str) -> str:
     """Return the words as POSIX shell text: the one place where anything is quoted for a shell."""
     return shlex.join(words)

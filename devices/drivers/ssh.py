@@ -22,7 +22,7 @@ from paramiko.ssh_exception import ChannelException, SSHException
 
 from devices.domain.config import SshConfig
 from devices.drivers.sftp import Sftp
-from devices.drivers.shell import Completed, Progress, quote
+from devices.drivers.shell import Completed, ConnectionLost, Progress, quote
 from devices.drivers.ssh_channels import SshTerminal, collect
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded, InfrastructureError
@@ -190,7 +190,8 @@ class SshHost:
         except (SSHException, EOFError, OSError) as exc:
             if deadline.expired:
                 raise DeadlineExceeded(f"ssh to {self.name} failed: no ssh answer in time ({exc})") from exc
-            raise InfrastructureError(f"ssh to {self.name} failed: {str(exc) or type(exc).__name__}") from exc
+            why = str(exc) or "the host hung up"
+            raise InfrastructureError(f"ssh to {self.name} failed: {why}") from exc
 
     def _probe(self, transport: paramiko.Transport) -> None:
         """Ask now and then whether the host still answers, and close the connection when it does not."""
@@ -208,10 +209,10 @@ class SshHost:
                 transport.close()
                 return
 
-    def lost(self) -> InfrastructureError:
+    def lost(self) -> ConnectionLost:
         """Return the error that says that the connection is gone."""
         why = f": {self._why_lost}" if self._why_lost else ""
-        return InfrastructureError(f"the ssh connection to {self.name} was lost{why}")
+        return ConnectionLost(f"the ssh connection to {self.name} was lost{why}")
 
     def close(self) -> None:
         self._closed.set()

@@ -56,7 +56,7 @@ class HostNode:
         if isinstance(action, DummyDeploy):
             message = "the installed system is used as it is"
         elif isinstance(action, BootImage):
-            self._shell.run("true", self._run.deadline.within(LIVENESS, "the host's answer"))
+            self._shell.run("true", self._run.grace(LIVENESS, "the host's answer"))
             message = "an always-on host: it is up"
         elif isinstance(action, SubmitResults):
             message = "results are kept"
@@ -82,7 +82,7 @@ class HostNode:
         except BaseException as exc:
             self._end(console, pid_file)
             if isinstance(exc, ConsoleEnded | TestFault):
-                self._shell.run("true", self._run.deadline.within(LIVENESS, "the host's answer"))
+                self._shell.run("true", self._run.grace(LIVENESS, "the host's answer"))
                 exc.node, exc.action = 0, plan.action.command
             raise
         # What the test left in the background goes on, as it would on any machine, until the job is over.

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
+from devices.drivers.shell import ConnectionLost
 from jobs.domain.definition.model import Vm
 from jobs.domain.events import ErrorKind, Failure, NodePlan
 from jobs.execution.journal import Journal
@@ -72,6 +73,10 @@ class Run:
             return Canceled(self._cancel.reason)
         return Ended(self._ended) if self._ended else None
 
+    def grace(self, seconds: float, what: str) -> Deadline:
+        """Return a deadline of its own, for what must be found out even when the job's time is over."""
+        return Deadline.after(seconds, what, stop=self._why_stop)
+
     def recorder(self, node: int) -> Callable[[bytes], int]:
         """Return the function that records what a node prints."""
         return lambda data: self._consoles.write(node, data)
@@ -113,7 +118,7 @@ class Run:
             return Failure(
                 kind=KINDS.get(error.kind, "bug"),
                 message=words,
-                node=error.node if error.node is not None else node,
+                node=0 if isinstance(error, ConnectionLost) else node if error.node is None else error.node,
                 action=error.action or action,
             )
         logger.error("a bug ended part of job %s", self.assignment.job, exc_info=error)

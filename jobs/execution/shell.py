@@ -96,7 +96,7 @@ class TestShellRun:
         finally:
             self._sync.shell_ended(self._node, "its test shell is over")
             typist.close()
-        if self._exited_at is None:
+        if self._exited_at is None or self._done < len(self._expected):
             raise TestFault(
                 f"the test shell of {self._console.name} ended early, with exit status {status}{self._where};"
                 f" {self._kept}"

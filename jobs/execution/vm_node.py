@@ -153,9 +153,7 @@ class VmNode:
 
     def _died_booting(self, exc: ConsoleEnded) -> JobError:
         """Return the error for a VM that ended before it came to a shell."""
-        self._shell.run(
-            "true", self._run.deadline.within(LIVENESS, "the host's answer")
-        )  # raises if it is lost
+        self._shell.run("true", self._run.grace(LIVENESS, "the host's answer"))  # raises if it is lost
         words = f"{self._node.name} ended while it booted: {exc}"
         assert self._console is not None
         if self._vm.launch_with or self._console.panic_seen:
@@ -181,7 +179,7 @@ class VmNode:
                 f"{where}/bin/lava-test-runner {where}", deadline
             )
         except (ConsoleEnded, TestFault):
-            self._shell.run("true", self._run.deadline.within(LIVENESS, "the host's answer"))
+            self._shell.run("true", self._run.grace(LIVENESS, "the host's answer"))
             raise
 
     def _deliver(self, console: Console, deadline: Deadline) -> None:

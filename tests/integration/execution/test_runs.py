@@ -589,7 +589,8 @@ def test_a_host_that_is_lost_in_mid_test_is_not_called_clean_without_proof(lab: 
     assert ran.ending.failure is not None
     assert ran.ending.failure.kind == "infrastructure"
     assert not ran.ending.clean
-    assert "refused" in ran.ending.dirt
+    assert "ssh to" in ran.ending.dirt
+    assert ran.ending.failure.node == 0
 
 
 def test_what_an_earlier_run_left_is_cleaned_first(lab: Lab) -> None:
