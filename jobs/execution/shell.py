@@ -21,7 +21,7 @@ from jobs.execution.sync import Sync, Typist
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded, TestFault
 
-SHELL = "the test shell"
+SHELL = "a test shell of "
 """What the deadline of a test shell is called that has a time of its own."""
 AFTER_PANIC = 5.0
 """Seconds of silence after a kernel's last words until a test shell is given up."""
@@ -90,8 +90,9 @@ class TestShellRun:
             raise TestFault(f"{exc}; {self._kept}") from exc
         except DeadlineExceeded as exc:
             shell = f"the test shell of {self._console.name}"
-            own = deadline.what == SHELL
-            late = f"{shell} did not end in time" if own else f"{deadline.what}'s time ran out in {shell}"
+            limit = deadline.what.removeprefix(SHELL)
+            own = limit != deadline.what
+            late = f"{shell} did not end within {limit}" if own else f"{deadline.what}'s time ran out in {shell}"
             raise TestFault(f"{late}{self._where}; {self._kept}") from exc
         finally:
             self._sync.shell_ended(self._node, "its test shell is over")

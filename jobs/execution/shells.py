@@ -57,7 +57,7 @@ class ShellPlan:
         return isinstance(self.action, TestShell)
 
     def deadline(self, outer: Deadline) -> Deadline:
-        return outer if self.timeout is None else outer.within(self.timeout, SHELL)
+        return outer if self.timeout is None else outer.within(self.timeout, f"{SHELL}{self.timeout:g} s")
 
 
 def is_shell(action: Action) -> bool:

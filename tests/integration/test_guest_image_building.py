@@ -87,10 +87,10 @@ def test_a_busybox_without_what_guests_need_is_refused() -> None:
 
 def test_only_sources_of_debian_are_used(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d").mkdir()
-    (tmp_path / "sources.list").write_text("# deb http://deb.debian.org/debian bookworm main\n")
+    (tmp_path / "sources.list").write_text("# deb http://mirror.example/debian bookworm main\n")
     (tmp_path / "sources.list.d/other.list").write_text("deb https://packages.example.com/apt stable main\n")
     debian = tmp_path / "sources.list.d/debian.sources"
-    debian.write_text("Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm\nComponents: main\n")
+    debian.write_text("Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm\nComponents: main\n")
     assert debian_sources(tmp_path) == [debian]
     debian.unlink()
     assert len(debian_sources(tmp_path)) == 2, "where nothing says debian, everything is tried"
