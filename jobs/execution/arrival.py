@@ -66,7 +66,10 @@ class Arrival:
             journal.note(0, "warning", f"{exc}; it is cleaned up now")
             clean_host(board, self._job.job, command, shell=self.board_line)
             place = make_place(self.board_line, board, self._job.job, self._handle, key, programs, command)
-        self._line = connect_as_job(board, key, within)
+        again = self._run.deadline.within(
+            board.connect_timeout, f"the job's own connection to {self._job.board_name}"
+        )
+        self._line = connect_as_job(board, key, again)
         self._check_requirements(place)
         return place
 
