@@ -92,7 +92,9 @@ class TestShellRun:
             shell = f"the test shell of {self._console.name}"
             limit = deadline.what.removeprefix(SHELL)
             own = limit != deadline.what
-            late = f"{shell} did not end within {limit}" if own else f"{deadline.what}'s time ran out in {shell}"
+            late = (
+                f"{shell} did not end within {limit}" if own else f"{deadline.what}'s time ran out in {shell}"
+            )
             raise TestFault(f"{late}{self._where}; {self._kept}") from exc
         finally:
             self._sync.shell_ended(self._node, "its test shell is over")

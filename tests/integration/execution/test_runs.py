@@ -409,7 +409,8 @@ def test_a_test_that_hangs_on_a_vm(lab: Lab) -> None:
     assert failure is not None
     assert (failure.kind, failure.node, failure.action) == ("test", 1, "lava_test_shell")
     assert (
-        "the test shell of a did not end within 8 s, in hangs, case long; 1 result until then" in failure.message
+        "the test shell of a did not end within 8 s, in hangs, case long; 1 result until then"
+        in failure.message
     )
     assert ran.results("hangs") == {"before": "pass"}
     assert ran.results("waits")["told"] == "pass"
