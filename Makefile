@@ -3,8 +3,8 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 export LABBOOK_VENV := $(VENV)
-# How many tests run side by side.
-JOBS ?= $(shell nproc)
+# How many files of tests run side by side: one more than there are processors, for most of them wait.
+JOBS ?= $(shell expr $$(nproc) + 1)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup images demo serve test check lint clean
@@ -34,7 +34,7 @@ lint: setup  ## format, lint, types, layers, migrations
 	$(PYTHON) manage.py makemigrations --check --dry-run
 
 test: setup images  ## set up and run all tests
-	PYTHONDEVMODE=1 $(VENV)/bin/pytest -n $(JOBS) --dist loadgroup
+	PYTHONDEVMODE=1 $(VENV)/bin/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: lint test  ## all of the gate
 

@@ -33,12 +33,24 @@ from tests.support.databases import Database, PostgresDatabases, SqliteDatabases
 from tests.support.postgres import Postgres
 from tests.support.redis import Redis
 
-pytest_plugins = ["tests.support.images", "tests.support.sshd"]
+pytest_plugins = ["tests.support.browser", "tests.support.images", "tests.support.sshd"]
 
 # Machines that run tests are busy with other things too: slow is no failure.
 hypothesis.settings.register_profile("labbook", deadline=None)
 hypothesis.settings.load_profile("labbook")
 
+LONGEST_FIRST = (
+    "e2e/test_failures",
+    "execution/test_vms",
+    "e2e/test_guest_images",
+    "e2e/",
+    "execution/",
+    "integration/test_live",
+    "integration/test_serve",
+    "integration/test_running_lab",
+    "browser/",
+    "integration/",
+)
 _run_server = pytest.StashKey[Postgres]()
 
 
@@ -48,6 +60,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=["sqlite", "postgres"],
         help="run on SQLite, or on a PostgreSQL server started for this run; default: as DATABASE_URL says",
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no worker is left with one of them at the end."""
+
+    def turn(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((place for place, part in enumerate(LONGEST_FIRST) if part in path), len(LONGEST_FIRST))
+
+    items.sort(key=turn)  # stable: what is shuffled stays shuffled
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -15,12 +15,12 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 from selenium import webdriver
 
-from tests.support.browser import PASSWORD, ROOT, Site, chromium, console
+from tests.support.browser import PASSWORD, ROOT, Site, console
 from tests.support.databases import Database
 from tests.support.jobs import make_inventory
 from tests.support.web import WebServer
 
-__all__ = ["PASSWORD", "Site", "chromium", "console"]
+__all__ = ["PASSWORD", "Site"]
 
 
 class StaticFiles(SimpleHTTPRequestHandler):

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab.demo.images import GuestImages
-from tests.support.images import guest_images  # noqa: F401
 from tests.support.running_lab import RunningLab
 
 
 @pytest.fixture(scope="module")
-def lab(guest_images: Callable[[str], GuestImages]) -> Iterator[RunningLab]:  # noqa: F811
+def lab(guest_images: Callable[[str], GuestImages]) -> Iterator[RunningLab]:
     """A lab on SQLite with the demo's host and VM types."""
     for architecture in ("amd64", "armhf", "arm64"):
         guest_images(architecture)

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.definitions import KERNEL, boot, group, shell
 from tests.support.running_lab import RunningLab
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("failures"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 Json = dict[str, Any]
 OK = shell("lava-test-case fine --result pass")
 

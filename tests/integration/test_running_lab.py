@@ -19,7 +19,7 @@ from tests.support.databases import Database, SqliteDatabases
 from tests.support.jobs import definition, make_inventory, make_user, submit
 from tests.support.labs import Lab, command_of, finished, running, until
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
