@@ -7,3 +7,7 @@ import os
 
 # Settings with a data folder and database to throw away; a lab that is measured has its own beside them.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+
+import django
+
+django.setup()

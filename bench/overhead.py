@@ -28,6 +28,7 @@ def seconds(job: Json) -> float:
 
 def main(runs: int) -> None:
     with RunningLab() as lab:
+        lab.pause = 1
         lab.run(example(), 600)  # puts the images on the host, as they are for the bare script
         floor, ours = [], []
         for _ in range(runs):

@@ -12,7 +12,7 @@ import sys
 import time
 
 copy = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-with open(sys.argv[1] + ".times", "w") as times:
+with open(sys.argv[1] + ".times", "w", buffering=1) as times:
     total = 0
     while data := os.read(0, 65536):
         now = time.time()

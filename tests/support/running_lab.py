@@ -51,10 +51,14 @@ class RunningLab:
         self._workers = workers
         self._sshd = Sshd(self.folder / "sshd")
         self.host: SshServer
+        self.pause = 0.1
+        """Seconds between two looks at a job: each costs the lab some work."""
         self.url = ""
         self.token = ""
         self._serve: subprocess.Popen[str] | None = None
         self.log = self.folder / "serve.log"
+        self.wrapper = self.folder / "wrapped-qemu"
+        """What starts VMs of type kvm-wrapped; not there until somebody writes it."""
 
     def __enter__(self) -> RunningLab:
         try:
@@ -168,7 +172,7 @@ class RunningLab:
                 raise AssertionError(
                     f"job {number} is still {job['state']}: {json.dumps(job, indent=1)[-6000:]}"
                 )
-            pause.wait(0.1)
+            pause.wait(self.pause)
 
     def run(self, definition: Json | str, seconds: float = 240) -> Json:
         return self.wait(self.submit(definition), seconds)
@@ -216,6 +220,7 @@ class RunningLab:
             "password": self.password,
             "closed_port": closed_port,
             "hasty": HASTY,
+            "wrapper": str(self.wrapper),
         }
         code = "import tests.support.seed_lab"
         printed = self.manage("shell", "-c", code, LABBOOK_SEED=json.dumps(found))
