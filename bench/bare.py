@@ -82,7 +82,16 @@ def vm_command(folder: Path, name: str, node: int) -> str:
         "-device", "virtio-blk-device,drive=disk",
         "-netdev", "socket,id=group,mcast=230.77.77.77:27777,localaddr=127.0.0.1",
         "-device", f"virtio-net-device,netdev=group,mac=52:54:00:77:77:0{node}",
+        "-netdev", "user,id=user", "-device", f"virtio-net-device,netdev=user,mac=52:54:01:77:77:0{node}",
     ])  # fmt: skip
+
+
+def digest(printed: bytes) -> bytes:
+    """Return the checksum in what a command printed."""
+    found = re.search(rb"\b[0-9a-f]{64}\b", printed)
+    if found is None:
+        raise RuntimeError(f"there is no checksum in {printed!r}")
+    return found.group()
 
 
 def run(server: SshServer, folder: Path) -> float:
@@ -93,17 +102,25 @@ def run(server: SshServer, folder: Path) -> float:
         client_vm = Guest(client, vm_command(folder, "client", 2))
         for guest, address in ((server_vm, "10.7.7.1"), (client_vm, "10.7.7.2")):
             guest.expect(PROMPT)
-            guest.run("card=$(ls /sys/class/net | grep -v lo)")
+            guest.run("card=$(grep -l 52:54:00 /sys/class/net/*/address | cut -d/ -f5)")
             guest.run(f"ip addr add {address}/24 dev $card; ip link set $card up")
-        server_vm.run("nc -l -p 5001 >/tmp/received & sleep 0.1")
-        client_vm.run(f"head -c {BYTES} /dev/urandom >/tmp/payload; ping -c 1 -w 20 10.7.7.1")
-        client_vm.run("nc 10.7.7.1 5001 </tmp/payload")
-        sums = [
-            re.search(rb"\b[0-9a-f]{64}\b", guest.run(f"sha256sum </tmp/{name}"))
-            for guest, name in ((server_vm, "received"), (client_vm, "payload"))
-        ]
-        if sums[0] is None or sums[1] is None or sums[0].group() != sums[1].group():
-            raise RuntimeError("the data did not arrive")
+        # What the example's test definition does, line by line, without the helpers.
+        server_vm.run("cd $(mktemp -d)")
+        server_vm.run(f"echo 'head -c {BYTES} | tee received | sha256sum' >receive; chmod +x receive")
+        server_vm.run(
+            "nc -l -p 5001 -e sh ./receive & until netstat -ltn | grep -q :5001; do sleep 0.1; done"
+        )
+        server_vm.run("netstat -ltn | grep :5001")
+        client_vm.run(f"cd $(mktemp -d); head -c {BYTES} /dev/urandom >payload")
+        sent = digest(client_vm.run("sha256sum <payload | cut -d' ' -f1"))
+        client_vm.run("ping -c 1 -w 20 10.7.7.1")
+        client_vm.run("read -r before rest </proc/uptime")
+        answered = digest(client_vm.run("nc 10.7.7.1 5001 <payload | cut -d' ' -f1"))
+        client_vm.run("read -r after rest </proc/uptime; echo $before $after | awk '{ print $2 - $1 }'")
+        received = digest(server_vm.run("sha256sum <received | cut -d' ' -f1"))
+        server_vm.run("wc -c <received")
+        if not sent == answered == received:
+            raise RuntimeError("the data did not arrive as it was sent")
         for guest in (server_vm, client_vm):
             guest.channel.close()
     return time.monotonic() - started
