@@ -22,5 +22,11 @@ def board(request: HttpRequest, name: str) -> HttpResponse:
     return render(
         request,
         "devices/board.html",
-        {"board": queries.board(name), "history": queries.board_history(name), "position": store.head()},
+        {
+            "board": queries.board(name),
+            "history": queries.board_history(name),
+            # How the lab reaches its boards is for who keeps them.
+            "shows_config": request.user.has_perm("devices.view_board"),
+            "position": store.head(),
+        },
     )

@@ -10,6 +10,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.test import Client
 
+from devices.models import Board
 from jobs import console_log, queries
 from jobs.views.submit import sent_text, text_lines
 from tests.support import jobs
@@ -159,3 +160,12 @@ def test_line_ends_are_kept_as_their_author_wrote_them(original: str, posted: st
 
 def test_lines_are_numbered_as_problems_count_them() -> None:
     assert text_lines("a\r\nb\rc\n") == [(1, "a", ""), (2, "b", ""), (3, "c", ""), (4, "", "")]
+
+
+def test_only_who_keeps_boards_is_shown_how_they_are_reached(client: Client, erika: User) -> None:
+    name = Board.objects.order_by("name").values_list("name", flat=True)[0]
+    visitor = client.get(f"/boards/{name}/").content.decode()
+    assert "registered" in visitor
+    assert "site: default" not in visitor
+    client.force_login(User.objects.create_superuser("root", "root@example.org", "secret"))
+    assert "site: default" in client.get(f"/boards/{name}/").content.decode()
