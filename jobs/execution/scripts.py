@@ -93,8 +93,11 @@ set --
 # QEMU writes what a guest prints byte by byte, and sshd sends each read as a packet: ten thousand packets a
 # second are too many for the other side. So the first bytes go on at once, and what follows within 20 ms goes
 # together. Where there is no perl, a loop of dd does the same; it needs three short processes for each piece.
+# The terminal is opened anew: QEMU makes its stdin non-blocking, and with it every copy of that descriptor.
 RELAY = """
+terminal=$(tty) || terminal=/proc/self/fd/1
 relay() {{
+  exec >"$terminal"
   if command -v perl >/dev/null 2>&1; then
     exec perl -e '
       while (sysread(STDIN, $piece, 65536)) {{

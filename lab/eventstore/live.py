@@ -37,6 +37,8 @@ SAFETY_POLL = 1.0
 """Seconds. The longest that a lost ring can delay anything."""
 REMEMBERED = 20_000
 """News kept in memory; who is further behind reads from the database."""
+LISTEN_AGAIN = 1.0
+"""Seconds until a doorbell that went silent is tried again."""
 BATCH = 2_000
 
 
@@ -202,7 +204,7 @@ class LogHub:
                 raise
             except Exception:
                 log.warning("The doorbell is silent; polling each %s s.", self._poll, exc_info=True)
-            await asyncio.sleep(self._poll)
+            await asyncio.sleep(min(self._poll, LISTEN_AGAIN))
 
 
 def _close_connection() -> None:

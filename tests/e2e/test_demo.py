@@ -67,7 +67,13 @@ def processes_of(var: Path) -> list[str]:
     return found
 
 
-def test_the_demo_passes_and_says_so_in_its_last_line(var: Path) -> None:
+def test_the_demo_passes_and_may_be_run_again(var: Path) -> None:
+    """One after the other: the second finds what the first has made."""
+    it_passes_and_says_so_in_its_last_line(var)
+    another_run_starts_its_job_soon_and_ctrl_c_stops_everything(var)
+
+
+def it_passes_and_says_so_in_its_last_line(var: Path) -> None:
     with demo(var, "--once", "--port", "0") as process:
         output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
@@ -79,7 +85,7 @@ def test_the_demo_passes_and_says_so_in_its_last_line(var: Path) -> None:
     assert processes_of(var) == []
 
 
-def test_another_run_starts_its_job_soon_and_ctrl_c_stops_everything(var: Path) -> None:
+def another_run_starts_its_job_soon_and_ctrl_c_stops_everything(var: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         began = time.monotonic()

@@ -89,7 +89,7 @@ def test_a_killed_worker_takes_its_job_along_in_order(lab: Lab, erika: User) -> 
     until(running(number), "the start")
     worker = int(Job.objects.get(pk=number).worker.rpartition("/")[2])
     os.kill(worker, signal.SIGKILL)
-    until(finished(number), "the end", 50)
+    until(finished(number), "the end", 100)
     row = Job.objects.get(pk=number)
     assert row.failure is not None
     assert "shut down" in row.failure["message"]

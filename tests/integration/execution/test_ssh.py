@@ -178,6 +178,7 @@ def serving_processes(port: int) -> list[psutil.Process]:
 
 def test_a_lost_connection_is_told_from_a_killed_command(config: SshConfig) -> None:
     host = ssh.connect(config, soon())
+    host.run("true", soon())  # the process that let us in has made way for the one that serves us
     (served,) = serving_processes(config.port)
     threading.Timer(0.5, served.kill).start()
 
@@ -194,6 +195,7 @@ def test_a_frozen_host_is_found_out(config: SshConfig, monkeypatch: pytest.Monke
     terminal = host.terminal("echo here; exec cat", soon())
     while b"here" not in (terminal.read(1) or b""):
         pass
+    host.run("true", soon())
     stopped = serving_processes(config.port)
     for process in stopped:
         process.suspend()
