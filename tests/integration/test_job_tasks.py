@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -17,6 +18,7 @@ from devices import queries as boards
 from devices.models import Board
 from jobs import commands, queries, tasks
 from jobs.models import Job
+from jobs.worker_process import WorkerProcess
 from lab.cluster_ties import LIFELINE
 from tests.support.databases import Database
 from tests.support.jobs import definition, make_inventory, make_user, submit
@@ -75,7 +77,19 @@ def test_a_job_that_was_given_up_meanwhile_is_stopped(monkeypatch: pytest.Monkey
     monkeypatch.setattr(tasks, "LOOK_EVERY", 0.1)
     number = assigned("sleep 1000")
 
+    # A process that is forked while another of its threads is inside SQLite may hang there for ever. Workers
+    # have no such thread then; neither shall this test.
+    forked = threading.Event()
+
+    class Noted(WorkerProcess):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            forked.set()
+
+    monkeypatch.setattr(tasks, "WorkerProcess", Noted)
+
     def give_up() -> None:
+        forked.wait(30)
         while not (fence := Job.objects.get(pk=number).fence):
             time.sleep(0.02)
         commands.lose_job(number, fence, "silence")

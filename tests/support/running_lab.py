@@ -178,9 +178,14 @@ class RunningLab:
         return self.wait(self.submit(definition), seconds)
 
     def console(self, number: int, node: int) -> bytes:
-        answer = self.client.get(f"jobs/{number}/nodes/{node}/console/", params={"offset": 0})
-        assert answer.status_code == 200, answer.text
-        return answer.content
+        """All that the node has printed so far; the API gives it in pieces."""
+        found = bytearray()
+        while True:
+            answer = self.client.get(f"jobs/{number}/nodes/{node}/console/", params={"offset": len(found)})
+            assert answer.status_code == 200, answer.text
+            found += answer.content
+            if not answer.content or len(found) >= int(answer.headers["X-Console-Size"]):
+                return bytes(found)
 
     def board(self, name: str = "demo-host") -> Json:
         shown: Json = next(one for one in json.loads(self.manage("boards", "--json")) if one["name"] == name)
