@@ -38,7 +38,9 @@ def resident(lab: RunningLab) -> dict[str, float]:
 
 def floor() -> float:
     """Return MiB of a Python process that does nothing."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as idle:
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    ) as idle:
         assert idle.stdin is not None
         threading.Event().wait(0.5)
         pss = float(psutil.Process(idle.pid).memory_full_info().pss) / MIB
