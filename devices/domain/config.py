@@ -1,6 +1,7 @@
 """The configuration of device types and boards, as values.
 
-A board's configuration is its type's with the board's own laid over it, key by key.
+A board's configuration is its type's with the board's own laid over it, key by key. What a board has not got
+(a serial console, a power switch) stays at its default and is never asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field
 class SshConfig:
     """How to reach a host by ssh."""
 
-    host: str
+    host: str = ""
+    """Empty where the address is read from the booted host's console (`BootConfig.address`)."""
     port: int = 22
     user: str = "root"
     key_file: str = ""
@@ -24,12 +26,170 @@ class SshConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleConfig:
+    """A board's serial console, as the worker reaches it. Neither `url` nor `command`: there is none."""
+
+    url: str = ""
+    """A serial device (``/dev/ttyUSB0``) or a URL that pyserial opens (``socket://``, ``rfc2217://``)."""
+    command: tuple[str, ...] = ()
+    """Program and arguments that attach to the console on a terminal (conserver, telnet)."""
+    baud: int = 115200
+    """Bits per second; for devices and rfc2217."""
+    char_delay: float = 0
+    """Seconds between two characters that are typed."""
+    line_delay: float = 0
+    """Seconds after each line that is typed."""
+
+    @property
+    def present(self) -> bool:
+        return bool(self.url or self.command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerConfig:
+    """A board's power switch. Which keys count depends on `method`."""
+
+    method: str = ""
+    """Empty: always on. ``command``, ``http``, ``pdudaemon`` or ``qmp``."""
+    on: str = ""
+    """``command``: a shell command line on the worker. ``http``: a URL, with the verb before it if it is not
+    GET (``POST http://pdu/outlet/3/on``)."""
+    off: str = ""
+    cycle: str = ""
+    """Off and on again in one go, where the switch can; otherwise it is switched off, then on."""
+    status: str = ""
+    """Prints or answers the state of the outlet."""
+    on_pattern: str = "(?i)\\bon\\b|running"
+    """Regular expression for the answer of `status` when the outlet is on."""
+    off_pattern: str = "(?i)\\boff\\b"
+    url: str = ""
+    """``pdudaemon``: where it listens, ``http://host:16421``."""
+    pdu: str = ""
+    """``pdudaemon``: the name of the PDU in its configuration."""
+    port: str = ""
+    """``pdudaemon``: the outlet."""
+    socket: str = ""
+    """``qmp``: QEMU's monitor, ``unix:/path`` or ``host:port``."""
+    off_seconds: float = 1
+    """How long the board stays without power when it is switched off and on."""
+    attempts: int = 3
+    """How often a switch that fails, or does not do what it was told, is asked."""
+    retry_delay: float = 2
+    """Seconds between two attempts."""
+    timeout: float = 30
+    """Seconds for one request to the switch."""
+
+    @property
+    def present(self) -> bool:
+        return bool(self.method)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderStep:
+    """One thing to wait for on the console before the kernel runs, and what to type then."""
+
+    expect: str
+    """Regular expression."""
+    send: str = ""
+    """A line to type; ``{kernel}``, ``{ramdisk}``, … stand for what was deployed. Empty: nothing."""
+    newline: bool = True
+    """Whether a line end follows; not so for the key that stops a countdown."""
+    within: float = 60
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootConfig:
+    """From power on to a shell on the board's console, and from there to ssh."""
+
+    loader: tuple[LoaderStep, ...] = ()
+    """The conversation with the boot loader, in order."""
+    loader_prompt: str = ""
+    """Regular expression; a definition's ``boot_cmds`` are typed at it in place of what comes after it in
+    `loader`."""
+    login_prompt: str = ""
+    username: str = ""
+    password_prompt: str = ""
+    password: str = ""
+    login_commands: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = (r"[#$] $",)
+    """Regular expressions for a shell prompt."""
+    timeout: float = 300
+    """Seconds from power on to the shell prompt."""
+    attempts: int = 1
+    """How often the board is power-cycled and booted before it counts as failed."""
+    address_command: str = "ip -4 -o addr show scope global"
+    """Typed at the prompt to find the board's address."""
+    address: str = ""
+    """Regular expression with one group for the address in the output of `address_command`, or in what the
+    board prints while it boots if `address_command` is empty. Needed where ``ssh.host`` is empty."""
+    ssh_timeout: float = 120
+    """Seconds from the shell prompt until ssh answers."""
+    reboot_between_shells: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QemuDeploy:
+    """``qemu``: the image becomes the disk of an emulated board."""
+
+    folder: str = ""
+    """On the worker; ``disk``, ``kernel``, ``ramdisk``, ``dtb`` and ``firmware`` are placed in it under these
+    names while the board is off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Netboot:
+    """``netboot``: files are placed where the boot loader fetches them."""
+
+    folder: str = ""
+    """Root of the TFTP or HTTP server, on the worker."""
+    prefix: str = ""
+    """What the boot loader says before a file's path below `folder`: empty for TFTP, or a URL."""
+    server: str = ""
+    """Address of the server as the board sees it, ``{server}`` for the boot loader."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployCommands:
+    """``command``: the site's own commands write the image."""
+
+    before: tuple[str, ...] = ()
+    """Shell command lines on the worker, run before power on (``{image}``, ``{kernel}``, …)."""
+    after: tuple[str, ...] = ()
+    """Run when the job is over, whatever happened."""
+    timeout: float = 3600
+    """Seconds for one command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """How it is found out that a board is in order."""
+
+    definition: str = ""
+    """A whole definition, JSON or YAML. Empty: there is no health check."""
+    every: float = 0
+    """Hours after which it is run again while the board is free; 0: only on demand and after repair."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoardConfig:
     """The effective configuration of a board."""
 
     ssh: SshConfig
+    console: ConsoleConfig = ConsoleConfig()
+    power: PowerConfig = PowerConfig()
+    boot: BootConfig = BootConfig()
     deploy: str = "none"
-    """Deploy method. ``none``: the installed system is used as it is."""
+    """Deploy method. ``none``: the installed system is used as it is. ``qemu``, ``netboot``, ``command``."""
+    qemu: QemuDeploy = QemuDeploy()
+    netboot: Netboot = Netboot()
+    commands: DeployCommands = DeployCommands()
+    volatile: bool = False
+    """Whether nothing that a job writes on the board outlives the next power on (memory file system, or the
+    deploy method writes everything anew)."""
+    health: HealthCheck = HealthCheck()
+    extra: dict[str, str] = field(default_factory=dict)
+    """Free values for `boot.loader`, `power` and `commands`, as ``{name}``."""
     runs: tuple[str, ...] = ()
     """VM types that this host can run."""
     work_dir: str = "/tmp/labbook"
@@ -50,10 +210,10 @@ class BoardConfig:
 class VmTypeConfig:
     """How a host starts a VM of a type."""
 
-    qemu: str
-    """The binary on the host, for example ``qemu-system-arm``."""
-    machine: str
-    cpu: str
+    qemu: str = ""
+    """The binary on the host, as ``qemu-system-arm``. Needed without `launch`, as are machine and cpu."""
+    machine: str = ""
+    cpu: str = ""
     """CPU model under emulation."""
     kvm_machine: str = ""
     """Machine under KVM where it differs (``virt,gic-version=host``)."""
@@ -86,5 +246,12 @@ class VmTypeConfig:
     reboot_between_shells: bool = True
     network: bool = True
     """Join the group's network."""
+    launch: tuple[str, ...] = ()
+    """Commands on the host that start a VM, in place of qemu's own; the last one attaches to the console.
+    The placeholders are those of ``launch_with``."""
+    stop: tuple[str, ...] = ()
+    """Commands on the host that end a VM which `launch` started and which does not die with its console."""
+    requires: tuple[str, ...] = ()
+    """Programs that `launch` needs on the host."""
     extra: dict[str, str] = field(default_factory=dict)
     """Free values for launch templates."""

@@ -211,6 +211,20 @@ def seconds(most: float) -> Rule:
     return rule
 
 
+def pause(most: float) -> Rule:
+    """Seconds, or what else is counted, from nothing on."""
+
+    def rule(value: Any) -> float:
+        expected = f"expected a number from 0 to {most:g}"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise Bad(f"this is {kind_of(value)}", expected)
+        if not 0 <= value <= most:
+            raise Bad(f"{value:g} is out of range", expected)
+        return value
+
+    return rule
+
+
 def one_of(*allowed: str) -> Rule:
     def rule(value: Any) -> str:
         if value not in allowed:

@@ -12,10 +12,21 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from functools import partial as partial_of
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from devices.domain import config_rules as rules
-from devices.domain.config import BoardConfig, SshConfig, VmTypeConfig
+from devices.domain.config import (
+    BoardConfig,
+    BootConfig,
+    ConsoleConfig,
+    DeployCommands,
+    HealthCheck,
+    LoaderStep,
+    PowerConfig,
+    SshConfig,
+    VmTypeConfig,
+)
 from devices.domain.config_rules import Bad
 from lab.kernel.errors import Rejected
 
@@ -49,7 +60,7 @@ class BadConfig(Rejected):
 
 REFINED: Mapping[type, Mapping[str, Rule]] = {
     SshConfig: {
-        "host": rules.host,
+        "host": rules.optional(rules.host),
         "port": rules.whole(1, 65535),
         "user": rules.user,
         "key_file": rules.key_file,
@@ -57,7 +68,7 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "authorized_keys": rules.file_on_host,
     },
     BoardConfig: {
-        "deploy": rules.one_of("none"),
+        "deploy": rules.one_of("none", "qemu", "netboot", "command"),
         "runs": rules.several(rules.name, once=True),
         "work_dir": rules.folder,
         "connect_timeout": rules.seconds(3600),
@@ -66,10 +77,39 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "kvm": rules.one_of("auto", "never"),
         "cache_limit": rules.whole(1, 1024**3),
     },
+    ConsoleConfig: {
+        "baud": rules.whole(50, 16_000_000),
+        "char_delay": rules.pause(10),
+        "line_delay": rules.pause(60),
+    },
+    PowerConfig: {
+        "method": rules.one_of("", "command", "http", "pdudaemon", "qmp"),
+        "on_pattern": rules.pattern,
+        "off_pattern": rules.pattern,
+        "off_seconds": rules.pause(3600),
+        "attempts": rules.whole(1, 100),
+        "retry_delay": rules.pause(3600),
+        "timeout": rules.seconds(3600),
+    },
+    LoaderStep: {"expect": rules.pattern, "send": rules.line, "within": rules.seconds(24 * 3600)},
+    BootConfig: {
+        "loader_prompt": rules.optional(rules.pattern),
+        "login_prompt": rules.optional(rules.pattern),
+        "password_prompt": rules.optional(rules.pattern),
+        "login_commands": rules.several(rules.line),
+        "prompts": rules.several(rules.pattern, least=1),
+        "timeout": rules.seconds(24 * 3600),
+        "attempts": rules.whole(1, 100),
+        "address_command": rules.line,
+        "address": rules.optional(rules.pattern),
+        "ssh_timeout": rules.seconds(24 * 3600),
+    },
+    DeployCommands: {"timeout": rules.seconds(24 * 3600)},
+    HealthCheck: {"every": rules.pause(24 * 366)},
     VmTypeConfig: {
-        "qemu": rules.program,
-        "machine": rules.word,
-        "cpu": rules.word,
+        "qemu": rules.optional(rules.program),
+        "machine": rules.optional(rules.word),
+        "cpu": rules.optional(rules.word),
         "kvm_machine": rules.optional(rules.word),
         "kvm_cpu": rules.word,
         "memory": rules.whole(16, 1024**2),
@@ -186,7 +226,21 @@ def _read(cls: type[T], raw: object, path: str, problems: list[ConfigProblem], *
         else:
             values[field.name] = readers[field.name](raw[field.name], here, problems, partial)
             gap = gap or values[field.name] is None
+    if not partial:
+        problems += [_problem(_join(path, p.path), p.message, p.hint) for p in _together(cls, raw)]
     return None if gap or len(problems) > before else cls(**values)
+
+
+def _together(cls: type, raw: Mapping[str, Any]) -> list[ConfigProblem]:
+    """Return what is missing only because something else is not there either."""
+    missing: list[str] = []
+    if cls is BoardConfig and isinstance(ssh := raw.get("ssh"), Mapping) and not ssh.get("host"):
+        boot = raw.get("boot")
+        if not (isinstance(boot, Mapping) and boot.get("address")):
+            missing = ["ssh.host"]
+    if cls is VmTypeConfig and not raw.get("launch"):
+        missing = [key for key in ("qemu", "machine", "cpu") if not raw.get(key)]
+    return [_problem(key, "this is missing", MISSING[key]) for key in missing]
 
 
 Reader = Callable[[Any, str, list[ConfigProblem], bool], Any]
@@ -202,6 +256,8 @@ def _reader(hint: Any, rule: Rule | None) -> Reader:
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         nested: type[Any] = hint
         return lambda raw, path, problems, partial: _read(nested, raw, path, problems, partial=partial)
+    if get_origin(hint) is tuple and dataclasses.is_dataclass(get_args(hint)[0]):
+        return partial_of(_read_list, get_args(hint)[0])
     checked = rule or _by_type(hint)
 
     def read(raw: Any, path: str, problems: list[ConfigProblem], partial: bool) -> Any:
@@ -213,6 +269,16 @@ def _reader(hint: Any, rule: Rule | None) -> Reader:
             return None
 
     return read
+
+
+def _read_list(cls: type[Any], raw: object, path: str, problems: list[ConfigProblem], partial: bool) -> Any:
+    """Return the instances of `cls` that a list of mappings describes. A list is never partial."""
+    if not isinstance(raw, list | tuple):
+        problems.append(_problem(path, f"this is {rules.kind_of(raw)}", "expected a list"))
+        return None
+    return tuple(
+        _read(cls, entry, f"{path}[{index}]", problems, partial=False) for index, entry in enumerate(raw)
+    )
 
 
 def _by_type(hint: Any) -> Rule:

@@ -120,7 +120,7 @@ def test_a_board_needs_a_type_of_boards_that_is_in_use() -> None:
 def test_what_type_and_board_configure_together_must_be_complete() -> None:
     with pytest.raises(BadConfig) as caught:
         register(config={"ssh": {"port": 0}})
-    assert [problem.path for problem in caught.value.problems] == ["ssh.host", "ssh.port"]
+    assert [problem.path for problem in caught.value.problems] == ["ssh.port", "ssh.host"]
 
 
 # -- change -------------------------------------------------------------------------------------
