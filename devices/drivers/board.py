@@ -36,7 +36,7 @@ class TransferProgress(Protocol):
     """Is told how far a transfer is. Called often; returns quickly."""
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
-        """`done` of `total` bytes of `what` (``image``) are through; None: nobody knows how many there are."""
+        """`done` of `total` bytes of `what` (``image``) are through; None: the size is not known."""
 
 
 class DeployMethod(Protocol):
