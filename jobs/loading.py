@@ -43,7 +43,13 @@ def job_state(row: JobRow) -> Job:
         visibility=row.visibility,
         host_type=row.host_type,
         nodes=tuple(
-            NodePlan(index=one.index, name=one.name, role=one.role, device_type=one.device_type)
+            NodePlan(
+                index=one.index,
+                name=one.name,
+                role=one.role,
+                device_type=one.device_type,
+                metadata=one.metadata,
+            )
             for one in Node.objects.filter(job=row.id).order_by("index")
         ),
         board=row.board,

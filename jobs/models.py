@@ -16,6 +16,7 @@ __all__ = [
     "Attachment",
     "Check",
     "ConsoleChunk",
+    "Delivery",
     "Job",
     "JobGroup",
     "Lease",
@@ -123,6 +124,8 @@ class Node(models.Model):
     name = models.CharField(max_length=100)
     role = models.CharField(max_length=100)
     device_type = models.CharField(max_length=100)
+    metadata = models.JSONField(default=dict)
+    """What the actions of its role say about themselves."""
     state = models.CharField(max_length=20, default="waiting")
     doing = models.TextField(blank=True)
     since = models.FloatField(null=True)
@@ -238,6 +241,30 @@ class Check(Part):
     class Meta(Part.Meta):
         constraints = [
             models.UniqueConstraint(fields=["job", "version", "number"], name="check_job_version_number")
+        ]
+
+
+class Delivery(Part):
+    """Somebody is told how a job ended."""
+
+    number = models.IntegerField()
+    """Counts the job's deliveries, from 1."""
+    kind = models.CharField(max_length=10)
+    target = models.TextField()
+    stream = models.TextField(blank=True)
+    state = models.CharField(max_length=10, default="planned")
+    """``planned``, ``sending``, ``waiting`` (for the next attempt), ``delivered``, ``failed``."""
+    attempts = models.IntegerField(default=0)
+    message = models.TextField(blank=True)
+    """What came of the last attempt."""
+    due = models.FloatField(null=True)
+    """When somebody should take it: for an attempt, or because one that was begun has not ended."""
+    at = models.FloatField()
+
+    class Meta(Part.Meta):
+        indexes = [
+            *Part.Meta.indexes,
+            models.Index(fields=["due"], name="delivery_due", condition=Q(due__isnull=False)),
         ]
 
 

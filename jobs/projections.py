@@ -9,11 +9,15 @@ from django.db.models import F
 
 from jobs import console_log
 from jobs.domain import job as life
+from jobs.domain.deliveries import ABANDONED
 from jobs.domain.events import (
     AttachmentKept,
     CancelRequested,
     CaseStarted,
     CleanedUp,
+    DeliveryBegun,
+    DeliveryEnded,
+    DeliveryPlanned,
     JobAssigned,
     JobFinished,
     JobStarted,
@@ -31,6 +35,7 @@ from jobs.domain.events import (
 from jobs.models import (
     Attachment,
     Check,
+    Delivery,
     Job,
     JobGroup,
     Message,
@@ -46,7 +51,7 @@ from lab.kernel.events import Recorded
 
 jobs = Projection(
     name="jobs",
-    models=[Job, JobGroup, Node, Result, Phase, Message, Wait, Attachment, Note, Check],
+    models=[Job, JobGroup, Node, Result, Phase, Message, Wait, Attachment, Note, Check, Delivery],
 )
 
 COUNTERS = {"pass": "passed", "fail": "failed", "skip": "skipped", "unknown": "unknown"}
@@ -96,6 +101,7 @@ def submitted(event: JobSubmitted, recorded: Recorded) -> None:
             name=node.name,
             role=node.role,
             device_type=node.device_type,
+            metadata=node.metadata,
         )
         for node in event.nodes
     )
@@ -372,3 +378,37 @@ def cleaned_up(event: CleanedUp, recorded: Recorded) -> None:
         )
         for number, check in enumerate(event.checks)
     )
+
+
+# -- what goes out -------------------------------------------------------------------------------
+
+
+@jobs.on(DeliveryPlanned)
+def delivery_planned(event: DeliveryPlanned, recorded: Recorded) -> None:
+    at = recorded.recorded_at.timestamp()
+    Delivery.objects.create(
+        job_id=_number(recorded),
+        version=recorded.version,
+        position=recorded.position,
+        number=event.number,
+        kind=event.kind,
+        target=event.target,
+        stream=event.stream,
+        due=at,
+        at=at,
+    )
+
+
+@jobs.on(DeliveryBegun)
+def delivery_begun(event: DeliveryBegun, recorded: Recorded) -> None:
+    _delivery(recorded, event.number, state="sending", attempts=event.attempt, due=event.at + ABANDONED)
+
+
+@jobs.on(DeliveryEnded)
+def delivery_ended(event: DeliveryEnded, recorded: Recorded) -> None:
+    state = "delivered" if event.ok else "failed" if event.again_at is None else "waiting"
+    _delivery(recorded, event.number, state=state, message=event.message, due=event.again_at, at=event.at)
+
+
+def _delivery(recorded: Recorded, number: int, **fields: object) -> None:
+    Delivery.objects.filter(job=_number(recorded), number=number).update(position=recorded.position, **fields)

@@ -19,7 +19,20 @@ from jobs.domain import job as life
 from jobs.domain import scheduling
 from jobs.domain.events import JobSubmitted
 from jobs.domain.words import describe
-from jobs.models import Attachment, Check, Job, JobGroup, Message, Node, Note, Part, Phase, Result, Wait
+from jobs.models import (
+    Attachment,
+    Check,
+    Delivery,
+    Job,
+    JobGroup,
+    Message,
+    Node,
+    Note,
+    Part,
+    Phase,
+    Result,
+    Wait,
+)
 from lab.eventstore.models import EventRow
 from lab.eventstore.store import store
 from lab.kernel.errors import NotFound
@@ -167,6 +180,7 @@ def job_snapshot(user: User, number: int, after: int = 0) -> JsonObject:
         "attachments": [rows.attachment(one) for one in _touched(Attachment, number, after)],
         "notes": [rows.note(one) for one in _touched(Note, number, after)],
         "checks": [rows.check(one) for one in _touched(Check, number, after)],
+        "deliveries": [rows.delivery(one) for one in _touched(Delivery, number, after)],
         "position": position,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from jobs.models import Attachment, Check, Job, Message, Node, Note, Phase, Result, Wait
+from jobs.models import Attachment, Check, Delivery, Job, Message, Node, Note, Phase, Result, Wait
 
 JsonObject = dict[str, Any]
 
@@ -55,6 +55,7 @@ def node(row: Node, console_size: int) -> JsonObject:
         "closed": row.closed,
         "waits": row.waits,
         "console_size": console_size,
+        "metadata": row.metadata,
     }
 
 
@@ -142,4 +143,19 @@ def check(row: Check) -> JsonObject:
         "what": row.what,
         "found": row.found,
         "ok": row.ok,
+    }
+
+
+def delivery(row: Delivery) -> JsonObject:
+    return {
+        "key": str(row.version),
+        "number": row.number,
+        "kind": row.kind,
+        "target": row.target,
+        "stream": row.stream,
+        "state": row.state,
+        "attempts": row.attempts,
+        "message": row.message,
+        "due": row.due,
+        "at": row.at,
     }

@@ -17,6 +17,7 @@ Verdict = Literal["pass", "fail", "skip", "unknown"]
 ErrorKind = Literal["infrastructure", "job", "test", "canceled", "bug"]
 Level = Literal["debug", "info", "warning", "error"]
 WaitKind = Literal["wait", "wait-all", "sync", "vms"]
+DeliveryKind = Literal["mail", "results"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class NodePlan:
     name: str
     role: str
     device_type: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """Of all actions that it takes part in; what a later action says wins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +51,19 @@ class Check:
     ok: bool
 
 
+codec.upcaster("job.submitted", 1)(lambda data: data)
+
+
 # -- the life of a job ---------------------------------------------------------------------------
 
 
 @codec.register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSubmitted(Event):
+    """Schema 1 had no `NodePlan.metadata`."""
+
     type = "job.submitted"
+    schema = 2
     name: str
     submitter: str
     text: str
@@ -117,6 +126,49 @@ class JobFinished(Event):
     type = "job.finished"
     outcome: Outcome
     failure: Failure | None
+    at: float
+
+
+# -- what goes out when it has ended ------------------------------------------------------------------
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPlanned(Event):
+    """Somebody is to be told how it ended. Appended together with `JobFinished`."""
+
+    type = "job.delivery_planned"
+    number: int
+    """Counts the job's deliveries, from 1."""
+    kind: DeliveryKind
+    target: str
+    """An e-mail address, or the URL that results are sent to."""
+    stream: str = ""
+    """Goes with the results: what the definition calls ``stream``."""
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryBegun(Event):
+    """A worker has taken it: until this attempt has ended, or is given up, nobody else begins one."""
+
+    type = "job.delivery_begun"
+    number: int
+    attempt: int
+    at: float
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryEnded(Event):
+    type = "job.delivery_ended"
+    number: int
+    attempt: int
+    ok: bool
+    message: str
+    """What the other side answered, or why it failed."""
+    again_at: float | None
+    """When the next attempt is due; None: there is none."""
     at: float
 
 

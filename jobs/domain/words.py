@@ -9,6 +9,9 @@ from jobs.domain.events import (
     CancelRequested,
     CaseStarted,
     CleanedUp,
+    DeliveryBegun,
+    DeliveryEnded,
+    DeliveryPlanned,
     GateOpened,
     JobAssigned,
     JobFinished,
@@ -102,6 +105,15 @@ def describe(event: Event, nodes: Mapping[int, str]) -> str:
             return f"{name(event.node)} gave up waiting for {what}{_colon(event.reason)}"
         case GateOpened():
             return "all VMs are closed: the host goes on"
+        case DeliveryPlanned():
+            return f"{'the results go' if event.kind == 'results' else 'a mail goes'} to {event.target}"
+        case DeliveryBegun():
+            return f"delivery {event.number}: attempt {event.attempt}"
+        case DeliveryEnded():
+            if event.ok:
+                return f"delivery {event.number} has arrived{_colon(event.message)}"
+            more = "it is given up" if event.again_at is None else "it is tried again"
+            return f"delivery {event.number} failed, {more}{_colon(event.message)}"
         case CleanedUp():
             bad = [check for check in event.checks if not check.ok]
             if event.clean:

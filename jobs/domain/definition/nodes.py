@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jobs.domain.definition.model import Definition
 from jobs.domain.events import NodePlan
 
@@ -14,11 +16,24 @@ def node_names(role: str, count: int) -> list[str]:
 
 def plan_nodes(definition: Definition) -> tuple[NodePlan, ...]:
     """Return the nodes of a group; the index is the number after the dot in ``57.1``."""
-    host = definition.host
-    plan = [NodePlan(index=0, name=node_names(host.role, 1)[0], role=host.role, device_type=host.device_type)]
-    for vm in definition.vms:
-        plan += [
-            NodePlan(index=len(plan) + copy, name=name, role=vm.role, device_type=vm.device_type)
-            for copy, name in enumerate(node_names(vm.role, vm.count))
-        ]
+    plan: list[NodePlan] = []
+    for device_type, role, count in (
+        (definition.host.device_type, definition.host.role, 1),
+        *((vm.device_type, vm.role, vm.count) for vm in definition.vms),
+    ):
+        metadata = metadata_of(definition, role)
+        for name in node_names(role, count):
+            index = len(plan)
+            plan.append(
+                NodePlan(index=index, name=name, role=role, device_type=device_type, metadata=metadata)
+            )
     return tuple(plan)
+
+
+def metadata_of(definition: Definition, role: str) -> dict[str, Any]:
+    """Return what the actions of a role say about themselves, laid over each other in their order."""
+    merged: dict[str, Any] = {}
+    for action in definition.actions:
+        if action.applies_to(role):
+            merged |= action.metadata
+    return merged

@@ -109,6 +109,24 @@ SENTENCES: list[tuple[Event, str]] = [
         e.CleanedUp(checks=[e.Check(what="key", found="there", ok=False)], clean=False, at=1),
         "the host is not clean: key: there",
     ),
+    (
+        e.DeliveryPlanned(number=1, kind="results", target="https://example.org/results"),
+        "the results go to https://example.org/results",
+    ),
+    (e.DeliveryPlanned(number=2, kind="mail", target="a@example.org"), "a mail goes to a@example.org"),
+    (e.DeliveryBegun(number=2, attempt=3, at=1), "delivery 2: attempt 3"),
+    (
+        e.DeliveryEnded(number=2, attempt=3, ok=True, message="taken", again_at=None, at=1),
+        "delivery 2 has arrived: taken",
+    ),
+    (
+        e.DeliveryEnded(number=2, attempt=3, ok=False, message="refused", again_at=9, at=1),
+        "delivery 2 failed, it is tried again: refused",
+    ),
+    (
+        e.DeliveryEnded(number=2, attempt=4, ok=False, message="refused", again_at=None, at=1),
+        "delivery 2 failed, it is given up: refused",
+    ),
 ]
 
 
