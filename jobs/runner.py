@@ -160,7 +160,7 @@ def _executed(
 def _cleaned_up(assignment: Assignment, failure: Failure, writer: LogWriter) -> Ending:
     """Clean the host after an execution that could not."""
     board = assignment.board
-    deadline = Deadline.after(board.cleanup_timeout, f"cleaning board {assignment.board_name}")
+    deadline = Deadline.after(board.leave_timeout, f"cleaning board {assignment.board_name}")
     evidence = execution().clean_host(board, assignment.job, deadline)
     writer.report(CleanedUp(checks=list(evidence.checks), clean=evidence.clean, at=time.time()))
     return Ending(outcome="incomplete", failure=failure, clean=evidence.clean, dirt=evidence.dirt)

@@ -67,7 +67,7 @@ def recover_board(number: int) -> str:
     if not boards.is_quarantined_after(load_board(job.board).state, number):
         return f"board {job.board} does not wait to be cleaned after job {number}"
     config = inventory.effective_config(job.board)
-    deadline = Deadline.after(config.cleanup_timeout, f"cleaning board {job.board}")
+    deadline = Deadline.after(config.leave_timeout, f"cleaning board {job.board}")
     evidence = runner.execution().clean_host(config, number, deadline)
     if not evidence.clean:
         log.error("board %s stays quarantined after job %d: %s", job.board, number, evidence.dirt)
@@ -105,7 +105,7 @@ def _supervised(number: int, fence: int) -> Ended:
 def _grace(board: str) -> float:
     """Seconds that the orderly end of a run on this board may take."""
     try:
-        return inventory.effective_config(board).cleanup_timeout + EXTRA_TIME
+        return inventory.effective_config(board).leave_timeout + EXTRA_TIME
     except Rejected:  # the runner will meet that too, and say so in the job
         return GRACE
 

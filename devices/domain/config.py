@@ -123,6 +123,9 @@ class BootConfig:
     address: str = ""
     """Regular expression with one group for the address in the output of `address_command`, or in what the
     board prints while it boots if `address_command` is empty. Needed where ``ssh.host`` is empty."""
+    host_key_command: str = "cat /etc/ssh/ssh_host_*_key.pub"
+    """Typed at the prompt to read the host's public ssh keys where ``ssh.host_key`` is empty: what the
+    board's own console says is trusted, so an image that makes new keys at its first boot needs no words."""
     ssh_timeout: float = 120
     """Seconds from the shell prompt until ssh answers."""
     reboot_between_shells: bool = True
@@ -204,6 +207,15 @@ class BoardConfig:
     """Seconds for the whole clean-up."""
     cache_limit: int = 20 * 1024
     """MiB that the image cache on the host may use."""
+
+    @property
+    def leave_timeout(self) -> float:
+        """Seconds until the board must have been left clean, or given up.
+
+        One that does not answer may have to be booted for it.
+        """
+        boots = self.power.present and not self.volatile
+        return self.cleanup_timeout + (self.boot.timeout + self.boot.ssh_timeout if boots else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,7 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "attempts": rules.whole(1, 100),
         "address_command": rules.line,
         "address": rules.optional(rules.pattern),
+        "host_key_command": rules.line,
         "ssh_timeout": rules.seconds(24 * 3600),
     },
     DeployCommands: {"timeout": rules.seconds(24 * 3600)},
