@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from devices.domain.config import BoardConfig, VmTypeConfig
+from devices.drivers import qcow2
 from devices.drivers.shell import HostShell, quote
 from jobs.domain.definition.model import BootImage, Definition, DeployImage, DeployKernel, Login, Vm
-from jobs.execution import qcow2, scripts
+from jobs.execution import scripts
 from jobs.execution.fetch import Fetched, Fetcher
 from jobs.execution.host import Place
 from lab.kernel.deadline import Deadline

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from devices.domain.config import VmTypeConfig
+from devices.drivers import qcow2
 from devices.drivers.shell import HostShell, Terminal, quote
 from jobs.domain.definition.model import Vm
-from jobs.execution import qcow2, scripts
+from jobs.execution import scripts
 from jobs.execution.host import Place
 from jobs.execution.images import BootFiles
 from jobs.execution.network import Network, mac

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.execution import qcow2
+from devices.drivers import qcow2
 from lab.kernel.errors import DefinitionFault
 
 needs_qemu_img = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
