@@ -18,6 +18,8 @@ from lab.eventstore.store import store
 
 POLL = 0.1
 """Seconds between two looks at the log's length."""
+BETWEEN_TRANSFERS = 10.0
+"""Seconds between two lines about a transfer that goes on."""
 COLOURS = {
     "pass": "32", "fail": "31", "skip": "33", "unknown": "33", "error": "31", "warning": "33",
     "complete": "32", "incomplete": "31", "canceled": "33", "time": "2",
@@ -114,6 +116,8 @@ class _Told:
         self._names = {node["index"]: node["name"] for node in snapshot["nodes"]}
         self._width = max(len(name) for name in (*self._names.values(), "job"))
         self._why: list[JsonObject] = []
+        self._transfers: dict[tuple[int, str], float] = {}
+        """When each was last told of."""
         self.queued = False
 
     def waiting(self, why: list[JsonObject]) -> None:
@@ -140,6 +144,8 @@ class _Told:
                 return _JOB[kind], text, ""
             case "phase_started":
                 return data["phase"], data["what"], ""
+            case "transfer_progressed" if self._worth_telling(data):
+                return "moves", text.partition(": ")[2], ""
             case "node_closed":
                 return "closed", data["reason"], "" if data["ok"] else "error"
             case "result_reported":
@@ -153,6 +159,14 @@ class _Told:
             case "cleaned_up":
                 return "clean-up", _checks(data["checks"]), "" if data["clean"] else "error"
         return None
+
+    def _worth_telling(self, transfer: JsonObject) -> bool:
+        """Whether a transfer has ended, or has not been told of for a while."""
+        told = self._transfers.setdefault((transfer["node"], transfer["what"]), transfer["at"])
+        if not transfer["ended"] and transfer["at"] - told < BETWEEN_TRANSFERS:
+            return False
+        self._transfers[transfer["node"], transfer["what"]] = transfer["at"]
+        return True
 
     def _line(self, at: float, node: int | None, what: str, text: str, colour: str = "") -> None:
         name = "job" if node is None else self._names.get(node, f"node {node}")

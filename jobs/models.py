@@ -17,6 +17,7 @@ __all__ = [
     "Check",
     "ConsoleChunk",
     "Delivery",
+    "ImageUse",
     "Job",
     "JobGroup",
     "Lease",
@@ -132,6 +133,8 @@ class Node(models.Model):
     closed = models.JSONField(null=True)
     waits = models.JSONField(null=True)
     """What it waits for in the MultiNode API: the open `Wait` as {kind, id, role, needs, since}."""
+    transfer = models.JSONField(null=True)
+    """What is on its way to it just now: {what, done, total, rate, at}."""
     running = models.JSONField(default=list)
     """Test cases that have begun and not yet reported: {suite, case, since}."""
 
@@ -242,6 +245,21 @@ class Check(Part):
         constraints = [
             models.UniqueConstraint(fields=["job", "version", "number"], name="check_job_version_number")
         ]
+
+
+class ImageUse(Part):
+    """A file that a node booted."""
+
+    node = models.IntegerField()
+    key = models.CharField(max_length=20)
+    url = models.TextField()
+    sha256 = models.CharField(max_length=64)
+    size = models.BigIntegerField()
+    at = models.FloatField()
+
+    class Meta(Part.Meta):
+        # Who used an image: looked up by content, since a name may mean something else later.
+        indexes = [*Part.Meta.indexes, models.Index(fields=["sha256", "job"], name="imageuse_content")]
 
 
 class Delivery(Part):

@@ -18,6 +18,7 @@ from jobs.domain.events import (
     DeliveryBegun,
     DeliveryEnded,
     DeliveryPlanned,
+    ImageUsed,
     JobAssigned,
     JobFinished,
     JobStarted,
@@ -29,6 +30,7 @@ from jobs.domain.events import (
     PhaseStarted,
     ResultReported,
     SuiteEnded,
+    TransferProgressed,
     WaitEnded,
     WaitStarted,
 )
@@ -36,6 +38,7 @@ from jobs.models import (
     Attachment,
     Check,
     Delivery,
+    ImageUse,
     Job,
     JobGroup,
     Message,
@@ -51,7 +54,7 @@ from lab.kernel.events import Recorded
 
 jobs = Projection(
     name="jobs",
-    models=[Job, JobGroup, Node, Result, Phase, Message, Wait, Attachment, Note, Check, Delivery],
+    models=[Job, JobGroup, Node, Result, Phase, Message, Wait, Attachment, Note, Check, ImageUse, Delivery],
 )
 
 COUNTERS = {"pass": "passed", "fail": "failed", "skip": "skipped", "unknown": "unknown"}
@@ -158,7 +161,7 @@ def finished(event: JobFinished, recorded: Recorded) -> None:
     Wait.objects.filter(job=number, end=None).update(
         end=event.at, ok=False, reason="the job ended", position=recorded.position
     )
-    Node.objects.filter(job=number).update(doing="", waits=None, running=[])
+    Node.objects.filter(job=number).update(doing="", transfer=None, waits=None, running=[])
     Node.objects.filter(job=number, closed__isnull=True).update(
         state="closed",
         since=event.at,
@@ -185,13 +188,46 @@ def phase_started(event: PhaseStarted, recorded: Recorded) -> None:
         what=event.what,
         start=event.at,
     )
-    _node(recorded, event.node, state=event.phase, doing=event.what, since=event.at)
+    _node(recorded, event.node, state=event.phase, doing=event.what, since=event.at, transfer=None)
 
 
 @jobs.on(PhaseEnded)
 def phase_ended(event: PhaseEnded, recorded: Recorded) -> None:
     _end_phase(recorded, event.node, event.at)
-    _node(recorded, event.node, doing="", since=event.at)
+    _node(recorded, event.node, doing="", since=event.at, transfer=None)
+
+
+@jobs.on(TransferProgressed)
+def transfer_progressed(event: TransferProgressed, recorded: Recorded) -> None:
+    """Show it while it goes on. Another transfer to the same node may have taken its place meanwhile."""
+    now = {
+        "what": event.what,
+        "done": event.done,
+        "total": event.total,
+        "rate": event.rate,
+        "at": event.at,
+    }
+    if not event.ended:
+        _node(recorded, event.node, transfer=now)
+        return
+    shown = Node.objects.filter(job=_number(recorded), index=event.node).values_list("transfer", flat=True)
+    if (transfer := shown.first()) and transfer["what"] == event.what:
+        _node(recorded, event.node, transfer=None)
+
+
+@jobs.on(ImageUsed)
+def image_used(event: ImageUsed, recorded: Recorded) -> None:
+    ImageUse.objects.create(
+        job_id=_number(recorded),
+        version=recorded.version,
+        position=recorded.position,
+        node=event.node,
+        key=event.key,
+        url=event.url,
+        sha256=event.sha256,
+        size=event.size,
+        at=event.at,
+    )
 
 
 @jobs.on(NodeClosed)
@@ -204,6 +240,7 @@ def node_closed(event: NodeClosed, recorded: Recorded) -> None:
         doing="",
         since=event.at,
         closed={"reason": event.reason, "ok": event.ok},
+        transfer=None,
         waits=None,
         running=[],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from jobs.models import Attachment, Check, Delivery, Job, Message, Node, Note, Phase, Result, Wait
+from jobs.models import Attachment, Check, Delivery, ImageUse, Job, Message, Node, Note, Phase, Result, Wait
 
 JsonObject = dict[str, Any]
 
@@ -54,6 +54,7 @@ def node(row: Node, console_size: int) -> JsonObject:
         "since": row.since,
         "closed": row.closed,
         "waits": row.waits,
+        "transfer": row.transfer,
         "console_size": console_size,
         "metadata": row.metadata,
     }
@@ -157,5 +158,17 @@ def delivery(row: Delivery) -> JsonObject:
         "attempts": row.attempts,
         "message": row.message,
         "due": row.due,
+        "at": row.at,
+    }
+
+
+def image_use(row: ImageUse) -> JsonObject:
+    return {
+        "key": str(row.version),
+        "node": row.node,
+        "file": row.key,
+        "url": row.url,
+        "sha256": row.sha256,
+        "size": row.size,
         "at": row.at,
     }

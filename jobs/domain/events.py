@@ -198,6 +198,43 @@ class PhaseEnded(Event):
 
 @codec.register
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferProgressed(Event):
+    """How far a download, a copy or a deploy is. About one a second; the last one says `ended`."""
+
+    type = "job.transfer_progressed"
+    node: int
+    what: str
+    """In words: "fetch guest.qcow2.xz", "copy guest.qcow2", "deploy image"."""
+    done: int
+    """Bytes."""
+    total: int | None
+    """Bytes; None: not known."""
+    rate: float
+    """Bytes per second of late; of the whole transfer once it has ended."""
+    ended: bool = False
+    """Nothing more comes of it, whether all of it went through or not."""
+    at: float
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageUsed(Event):
+    """A file that a node boots is there, verified."""
+
+    type = "job.image_used"
+    node: int
+    key: str
+    """``image``, ``kernel``, ``ramdisk``, ``dtb``, ``rootfs`` or ``firmware``."""
+    url: str
+    sha256: str
+    """Of the file as it was fetched, that is before unpacking."""
+    size: int
+    """Bytes of what is used, that is after unpacking."""
+    at: float
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeClosed(Event):
     """Nothing of this node will happen any more: its actions are done and its process is gone."""
 
@@ -365,6 +402,8 @@ class CleanedUp(Event):
 Fact = (
     PhaseStarted
     | PhaseEnded
+    | TransferProgressed
+    | ImageUsed
     | NodeClosed
     | VmStarted
     | NoteTaken

@@ -13,6 +13,7 @@ from jobs.domain.events import (
     DeliveryEnded,
     DeliveryPlanned,
     GateOpened,
+    ImageUsed,
     JobAssigned,
     JobFinished,
     JobLost,
@@ -26,6 +27,7 @@ from jobs.domain.events import (
     ResultReported,
     SuiteEnded,
     SuiteStarted,
+    TransferProgressed,
     VmStarted,
     WaitEnded,
     WaitStarted,
@@ -73,6 +75,10 @@ def describe(event: Event, nodes: Mapping[int, str]) -> str:
             return f"{name(event.node)} {PHASES[event.phase]}{_colon(event.what)}"
         case PhaseEnded():
             return f"{name(event.node)} is done with it"
+        case TransferProgressed():
+            return f"{name(event.node)}: {event.what}, {transfer(event)}"
+        case ImageUsed():
+            return f"{name(event.node)} gets {event.url} as {event.key} ({size(event.size)})"
         case NodeClosed():
             return f"{name(event.node)} is closed{'' if event.ok else ' with an error'}{_colon(event.reason)}"
         case VmStarted():
@@ -120,6 +126,26 @@ def describe(event: Event, nodes: Mapping[int, str]) -> str:
                 return f"the host is clean: {len(event.checks)} checks"
             return "the host is not clean: " + "; ".join(f"{one.what}: {one.found}" for one in bad)
     return event.type.partition(".")[2].replace("_", " ")
+
+
+def size(count: float) -> str:
+    """Return bytes as people say them: ``44.1 MB``."""
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= limit:
+            return f"{count / limit:.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def transfer(event: TransferProgressed) -> str:
+    """Return how far it is: ``12.0 MB of 44.1 MB, 11.2 MB/s, 3 s left``."""
+    rate = f", {size(event.rate)}/s" if event.rate else ""
+    if event.ended:
+        whole = event.total is None or event.done >= event.total
+        return f"{size(event.done)}{rate}" if whole else f"ended after {size(event.done)}{rate}"
+    if event.total is None:
+        return f"{size(event.done)}{rate}"
+    left = f", {(event.total - event.done) / event.rate:.0f} s left" if event.rate else ""
+    return f"{size(event.done)} of {size(event.total)}{rate}{left}"
 
 
 def _because(reason: str) -> str:

@@ -24,6 +24,7 @@ from jobs.domain.events import (
     GateOpened,
     NodeClosed,
     NoteTaken,
+    TransferProgressed,
     WaitEnded,
     WaitStarted,
 )
@@ -247,11 +248,18 @@ def test_a_job_is_told_as_it_happens(erika: User) -> None:
         commands.schedule()
         recorder.append(Recorder(number, commands.start_job(number, "worker-1")))
 
+    def moved(done: int, at: float, ended: bool = False) -> TransferProgressed:
+        return TransferProgressed(
+            node=1, what="copy guest.img", done=done, total=14, rate=1.0, ended=ended, at=at
+        )
+
     def go_on() -> None:
         now = time.time()
         recorder[0].record(
             [
                 phase(1, "deploy", "copy guest.img", now),
+                *(moved(done, now + done) for done in (0, 3, 11)),
+                moved(14, now + 14, ended=True),
                 phase(1, "boot", "login", now),
                 NoteTaken(node=1, level="warning", text="no KVM: \x1b[2Jemulated", at=now),
                 NoteTaken(node=1, level="debug", text="chatter", at=now),
@@ -285,6 +293,8 @@ def test_a_job_is_told_as_it_happens(erika: User) -> None:
         "job    board     board alpha is reserved",
         "job    runs      worker-1 began to run it",
         "guest  deploy    copy guest.img",
+        "guest  moves     copy guest.img, 11 bytes of 14 bytes, 1 bytes/s, 3 s left",
+        "guest  moves     copy guest.img, 14 bytes, 1 bytes/s",
         "guest  boot      login",
         "guest  warning   no KVM: \ufffd[2Jemulated",
         "job    note      a remark",

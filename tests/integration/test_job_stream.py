@@ -18,12 +18,14 @@ from jobs.domain.events import (
     Fact,
     Failure,
     GateOpened,
+    ImageUsed,
     MessageSent,
     NodeClosed,
     NoteTaken,
     PhaseEnded,
     SuiteEnded,
     SuiteStarted,
+    TransferProgressed,
     VmStarted,
     WaitEnded,
     WaitStarted,
@@ -40,7 +42,11 @@ pytestmark = pytest.mark.django_db
 STORY: list[Fact] = [
     phase(0, "deploy", "as it is", 10),
     phase(1, "deploy", "copy guest.img", 10.5),
+    TransferProgressed(node=1, what="copy guest.img", done=10, total=40, rate=100.0, at=10.6),
+    TransferProgressed(node=1, what="copy guest.img", done=40, total=40, rate=100.0, ended=True, at=10.9),
+    ImageUsed(node=1, key="image", url="lab:guest", sha256="1" * 64, size=40, at=10.9),
     phase(0, "boot", "connect", 11),
+    TransferProgressed(node=0, what="deploy image", done=5, total=None, rate=1.0, at=11.1),
     NoteTaken(node=None, level="warning", text="/dev/kvm hangs: emulating", at=11.5),
     VmStarted(node=1, command="qemu", pid=7, at=12),
     phase(1, "boot", "login", 12.5),
@@ -171,6 +177,35 @@ def rows() -> dict[str, list[dict[str, Any]]]:
         )
         for model in projection.models
     }
+
+
+def test_a_transfer_is_shown_while_it_goes_on() -> None:
+    make_inventory()
+    erika = make_user()
+    number, recorder = started(erika)
+
+    def transfer() -> Any:
+        return queries.job_snapshot(erika, number)["nodes"][1]["transfer"]
+
+    def moved(done: int, at: float, what: str = "copy a", ended: bool = False) -> list[Fact]:
+        return [
+            TransferProgressed(node=1, what=what, done=done, total=9, rate=2.0, ended=ended, at=at),
+        ]
+
+    recorder.record([phase(1, "deploy", "copy a", 1), *moved(3, 2.0)])
+    assert transfer() == {"what": "copy a", "done": 3, "total": 9, "rate": 2.0, "at": 2.0}
+    recorder.record(moved(9, 3.0, what="fetch b", ended=True))
+    assert transfer()["done"] == 3
+    recorder.record(moved(9, 3.0, ended=True))
+    assert transfer() is None
+    for end in (
+        phase(1, "boot", "login", 4),
+        PhaseEnded(node=1, at=5),
+        NodeClosed(node=1, reason="", ok=True, at=6),
+    ):
+        recorder.record(moved(3, 3.5))
+        recorder.record([end])
+        assert transfer() is None
 
 
 def test_rebuilt_tables_are_those_that_grew_live() -> None:

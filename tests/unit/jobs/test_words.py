@@ -8,6 +8,13 @@ from jobs.domain import events as e
 from jobs.domain.words import describe
 from lab.kernel.events import Event, codec
 
+
+def moved(*, done: int, total: int | None, rate: float, ended: bool = False) -> e.TransferProgressed:
+    return e.TransferProgressed(
+        node=1, what="copy disk", done=done, total=total, rate=rate, ended=ended, at=1
+    )
+
+
 NODES = {0: "host", 1: "server"}
 SENTENCES: list[tuple[Event, str]] = [
     (
@@ -58,6 +65,19 @@ SENTENCES: list[tuple[Event, str]] = [
     (
         e.JobFinished(outcome="incomplete", failure=e.Failure(kind="infrastructure", message="gone"), at=1),
         "finished: incomplete, infrastructure error: gone",
+    ),
+    (moved(done=0, total=None, rate=0), "server: copy disk, 0 bytes"),
+    (moved(done=1500, total=None, rate=500), "server: copy disk, 1.5 kB, 500 bytes/s"),
+    (
+        moved(done=12_000_000, total=2_044_000_000, rate=100e6),
+        "server: copy disk, 12.0 MB of 2.0 GB, 100.0 MB/s, 20 s left",
+    ),
+    (moved(done=5, total=9, rate=0), "server: copy disk, 5 bytes of 9 bytes"),
+    (moved(done=9, total=9, rate=3, ended=True), "server: copy disk, 9 bytes, 3 bytes/s"),
+    (moved(done=5, total=9, rate=3, ended=True), "server: copy disk, ended after 5 bytes, 3 bytes/s"),
+    (
+        e.ImageUsed(node=1, key="rootfs", url="lab:disk", sha256="1", size=2000, at=1),
+        "server gets lab:disk as rootfs (2.0 kB)",
     ),
     (e.PhaseStarted(node=1, phase="boot", what="login", at=1), "server boots: login"),
     (e.PhaseEnded(node=1, at=1), "server is done with it"),
