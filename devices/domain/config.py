@@ -39,6 +39,11 @@ class ConsoleConfig:
     """Seconds between two characters that are typed."""
     line_delay: float = 0
     """Seconds after each line that is typed."""
+    line_end: str = "cr"
+    """What the Enter key sends: ``cr`` as real terminals do (boot loaders, Linux and UEFI take it), ``lf`` or
+    ``crlf``."""
+    reconnect: float = 60
+    """Seconds within which a connection that drops must be back, or the job ends; 0: it is not made anew."""
 
     @property
     def present(self) -> bool:
@@ -53,7 +58,8 @@ class PowerConfig:
     """Empty: always on. ``command``, ``http``, ``pdudaemon`` or ``qmp``."""
     on: str = ""
     """``command``: a shell command line on the worker. ``http``: a URL, with the verb before it if it is not
-    GET (``POST http://pdu/outlet/3/on``)."""
+    GET, and what to send after it (``PUT http://pdu/outlet/3 {"on": true}``). ``{name}`` stands for a value
+    of `BoardConfig.extra`, quoted as its place asks for."""
     off: str = ""
     cycle: str = ""
     """Off and on again in one go, where the switch can; otherwise it is switched off, then on."""
@@ -62,6 +68,14 @@ class PowerConfig:
     on_pattern: str = "(?i)\\bon\\b|running"
     """Regular expression for the answer of `status` when the outlet is on."""
     off_pattern: str = "(?i)\\boff\\b"
+    headers: dict[str, str] = field(default_factory=dict)
+    """``http``: sent with every request. A secret belongs into `credentials`."""
+    credentials: str = ""
+    """``http``, ``pdudaemon``: path of a file on the worker that holds ``user:password`` or one header
+    (``Authorization: Bearer …``)."""
+    certificate: str = ""
+    """``http``, ``pdudaemon``: path of a PEM file on the worker with the certificates to believe, in place of
+    the system's."""
     url: str = ""
     """``pdudaemon``: where it listens, ``http://host:16421``."""
     pdu: str = ""

@@ -81,6 +81,8 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "baud": rules.whole(50, 16_000_000),
         "char_delay": rules.pause(10),
         "line_delay": rules.pause(60),
+        "line_end": rules.one_of("cr", "lf", "crlf"),
+        "reconnect": rules.pause(24 * 3600),
     },
     PowerConfig: {
         "method": rules.one_of("", "command", "http", "pdudaemon", "qmp"),

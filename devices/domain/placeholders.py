@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 FILES = ("image", "kernel", "ramdisk", "dtb", "rootfs", "firmware")
 """What may be deployed to a board; each is also the name of a placeholder."""
-_NAME = re.compile(r"(?<!\$)\{([A-Za-z0-9][A-Za-z0-9_.-]*)\}")
+PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z0-9][A-Za-z0-9_.-]*)\}")
 
 
 class Unfilled(ValueError):
@@ -24,7 +24,7 @@ def named(text: str) -> list[str]:
     >>> named("tftp ${kernel_addr_r} {kernel}; bootz {address}")
     ['kernel', 'address']
     """
-    return _NAME.findall(text)
+    return PLACEHOLDER.findall(text)
 
 
 def fill(
@@ -52,4 +52,4 @@ def fill(
             raise Unfilled(name)
         return match.group()
 
-    return _NAME.sub(value, text)
+    return PLACEHOLDER.sub(value, text)
