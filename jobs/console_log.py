@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Q
+from django.db.models import Count, F, Max, Min, Q
+from django.db.models.functions import Floor
 
 from jobs.models import ConsoleChunk
 from lab.eventstore import live
@@ -20,6 +21,9 @@ from lab.kernel.errors import Conflict
 
 MAX_CHUNK = 64 * 1024
 """Bytes. Longer pieces are cut, so that a read never has to fetch much more than it needs."""
+
+MOST_TIMES = 20_000
+"""Entries of `times`: about 600 kB as JSON, and finer than anybody can see on a screen."""
 
 MAX_ROWS = 256
 """Chunks that `since` looks at in one go."""
@@ -165,6 +169,22 @@ def tail(job: int, node: int, limit: int) -> Chunk | None:
             place = chunk.offset + newline + 1
             return next(c.starting_at(place) for c in found if c.end > place)
     return found[0]
+
+
+def times(job: int, node: int, most: int = MOST_TIMES) -> list[tuple[float, int, int]]:
+    """Return when the console had grown how far: (seconds since the epoch, bytes, newlines), in order.
+
+    One entry for each chunk; a console of more than `most` chunks is told in about that many equal steps of
+    time, each with what was there at its end.
+    """
+    rows = ConsoleChunk.objects.filter(job=job, node=node)
+    known = rows.aggregate(count=Count("pk"), first=Min("at"), last=Max("at"))
+    if known["count"] <= most:
+        return list(rows.order_by("offset").values_list("at", "end", "end_line"))
+    step = (known["last"] - known["first"]) / most or 1
+    steps = rows.annotate(step=Floor((F("at") - known["first"]) / step)).values("step").order_by("step")
+    grown = steps.annotate(when=Max("at"), size=Max("end"), lines=Max("end_line"))
+    return list(grown.values_list("when", "size", "lines"))
 
 
 def line_at(job: int, node: int, offset: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs.views import job, lists, submit
+from jobs.views import job, lists, replay, submit
 
 app_name = "jobs"
 urlpatterns = [
@@ -12,6 +12,8 @@ urlpatterns = [
     path("jobs/<int:job_id>/", job.job, name="job"),
     path("jobs/<int:job_id>/definition", job.definition, name="definition"),
     path("jobs/<int:job_id>/nodes/<int:node>/console.log", job.raw_console, name="raw-console"),
+    path("jobs/<int:job_id>/nodes/<int:node>/console.cast", replay.cast, name="cast"),
+    path("jobs/<int:job_id>/replay/", replay.replay, name="replay"),
     path("jobs/<int:job_id>/cancel", job.cancel, name="cancel"),
     path("jobs/<int:job_id>/resubmit", submit.resubmit, name="resubmit"),
     path("submit/", submit.submit, name="submit"),

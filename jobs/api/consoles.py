@@ -26,16 +26,20 @@ _SAFE_NAME = re.compile(r"[^A-Za-z0-9._+-]+")
 class Console(APIView):
     """A console from ``?offset=`` on (negative: from the end), or ``?lines=FROM:COUNT`` of it as JSON.
 
+    ``?times=1``: when it had grown how far, as [seconds since the epoch, bytes, newlines].
+
     A reader who follows goes on at X-Console-Offset + the length of what it got, until it has all and
     X-Console-Complete is true.
     """
 
     def get(self, request: Request, number: int, index: int) -> HttpResponseBase:
-        check_known(request, ("offset", "limit", "lines"))
+        check_known(request, ("offset", "limit", "lines", "times"))
         # Asked before reading: a console that is complete by then is read completely.
         complete = queries.console_of(request.user, number, index)
         if lines := request.query_params.get("lines"):
             return Response(_window(number, index, lines))
+        if request.query_params.get("times"):
+            return Response({"complete": complete, "times": console_log.times(number, index)})
         offset = integer(request, "offset", 0, low=-LARGEST)
         limit = integer(request, "limit", PIECE, low=1, high=LARGEST_PIECE)
         size = console_log.size(number, index)

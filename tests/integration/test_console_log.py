@@ -147,3 +147,11 @@ def test_nothing_but_appending_is_possible(database: Database) -> None:
         with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
             change()
     assert console_log.read(1, 0, 0, 10) == (0, b"x")
+
+
+@pytest.mark.django_db
+def test_when_a_console_grew_is_known_by_chunk_or_for_long_ones_in_steps() -> None:
+    console_log.append(7, [(0, b"a\nb", 10.0), (0, b"c\n", 11.0), (0, b"d", 19.0), (1, b"x", 12.0)])
+    assert console_log.times(7, 0) == [(10.0, 3, 1), (11.0, 5, 2), (19.0, 6, 2)]
+    assert console_log.times(7, 0, most=2) == [(11.0, 5, 2), (19.0, 6, 2)]
+    assert console_log.times(7, 9) == []

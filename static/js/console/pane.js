@@ -54,6 +54,14 @@ export class Pane {
     this.settle();
   }
 
+  /** Show nothing. */
+  clear() {
+    this.rows.replaceChildren();
+    this.first = null;
+    this.last = 0;
+    this.#frame();
+  }
+
   /** Bring a line into view and mark it, and those up to `to`. Resolves to whether it exists. */
   async goTo(n, to = n) {
     this.follow(false);

@@ -35,13 +35,34 @@ export class Results {
     else this.empty.remove();
   }
 
+  /** Show what was known at a moment: results after it are still to come. */
+  at(state, t) {
+    for (const row of this.cases.values()) {
+      const future = row.result.at > t;
+      if (row.classList.contains("fut") !== future) row.className = `case ${future ? "fut" : CLASSES[row.result.result]}`;
+    }
+    for (const suite of this.suites.values()) suite.counts = {};
+    for (const row of this.cases.values()) {
+      const kind = row.result.at > t ? "later" : row.result.result;
+      const { counts } = this.#suite(state, row.result.node, row.result.suite);
+      counts[kind] = (counts[kind] ?? 0) + 1;
+    }
+    for (const suite of this.suites.values()) this.#summary(suite);
+    this.#showRunning(state);
+    this.#showTally(state);
+    for (const node of state.nodes) {
+      const head = this.nodes.get(node.index);
+      if (head) head.dot.className = `dot ${dotOf(node)}`;
+    }
+  }
+
   #show(state, result) {
     const suite = this.#suite(state, result.node, result.suite);
     const key = result.key;
     let row = this.cases.get(key);
     if (!row) {
       row = h("button", { type: "button" }, h("span", { class: "clip" }), h("span", { class: "x clip" }), h("time", { class: "x num" }));
-      row.addEventListener("click", () => this.open(row.result.node, row.result.line));
+      row.addEventListener("click", () => this.open(row.result.node, row.result.line, row.result));
       this.cases.set(key, row);
       suite.body.append(row);
       suite.counts[result.result] = (suite.counts[result.result] ?? 0) + 1;
@@ -129,7 +150,9 @@ export class Results {
     const failed = counts.fail ?? 0;
     count.className = failed ? "c-fail" : "t3";
     const key = `${failed}/${counts.pass ?? 0}/${total}`;
-    setText(count, failed ? `${failed} of ${total} failed` : (counts.pass ?? 0) === total ? `${total} passed` : `${counts.pass ?? 0} of ${total} passed`);
+    const later = counts.later ?? 0;
+    if (later && !failed) setText(count, `${total - later} of ${total} in`);
+    else setText(count, failed ? `${failed} of ${total} failed` : (counts.pass ?? 0) === total ? `${total} passed` : `${counts.pass ?? 0} of ${total} passed`);
     count.dataset.key = key;
   }
 

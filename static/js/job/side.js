@@ -28,7 +28,7 @@ export function showEvents(panel, rows) {
     panel.append(
       h(
         "div",
-        { class: "ev", id: `e${event.position}`, title: `event ${event.position}, ${event.type}, ${utc} UTC, by ${event.actor}` },
+        { class: "ev", id: `e${event.position}`, "data-at": at, title: `event ${event.position}, ${event.type}, ${utc} UTC, by ${event.actor}` },
         h("a", { class: "mono", href: `#e${event.position}` }, since(at)),
         h("span", {}, event.text),
         h("span", { class: "t3 clip actor" }, event.actor.startsWith("worker:") ? "" : event.actor),

@@ -23,17 +23,20 @@ const place = (one, left, width = null) => {
   return one;
 };
 
-/** Draw the timeline of `state` into `root`. */
-export function renderTimeline(root, state) {
+/**
+ * Draw the timeline of `state` into `root`. A player adds rows (`under`) before the axis and marks (`over`) that
+ * lie over all rows; it then says what time it is, not a line of the timeline's own.
+ */
+export function renderTimeline(root, state, { under = [], over: marks = [] } = {}) {
   const start = startOf(state);
   const end = Math.max(endOf(state), start + 10);
-  const live = state.state !== "finished";
+  const live = state.state !== "finished" && !marks.length;
   const span = live ? (end - start) * 1.1 : end - start;
   const percent = (time) => Math.max(0, Math.min(100, (100 * (time - start)) / span));
   const rows = state.nodes.map((node) => nodeRow(state, node, { percent, end, start }));
   const over = element("over", () => h("div", { class: "tl-over" }));
-  arrange(over, [...flags(state, { percent, start }), ...(live ? [nowLine(percent(end), end - start)] : [])]);
-  arrange(root, [element("lane", () => h("div", { class: "tl-lane" })), ...rows, axis(span, percent, start), over]);
+  arrange(over, [...flags(state, { percent, start }), ...(live ? [nowLine(percent(end), end - start)] : []), ...marks]);
+  arrange(root, [element("lane", () => h("div", { class: "tl-lane" })), ...rows, ...under, axis(span, percent, start), over]);
   root.setAttribute("aria-label", spoken(state, end - start));
   thin(over);
 }
