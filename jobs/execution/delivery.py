@@ -26,13 +26,20 @@ from lab.kernel.errors import DefinitionFault
 LINE = 900
 """Characters of a typed line: busybox cuts at 1023, a tty's line discipline at 4095."""
 MARK = ".labbook"
+SHARED = 64 * 1024
+"""Bytes from which equal files of several trees become one file with several names."""
 
 
 def pack(folders: Mapping[str, Sequence[OverlayFile]], stamp: str) -> bytes:
-    """Return a tar of the trees, each below its folder; the first gets a file `MARK` that says `stamp`."""
+    """Return a tar of the trees, each below its folder; the first gets a file `MARK` that says `stamp`.
+
+    Each test definition has its repository's files for itself. The large ones (programs, archives) are there
+    once, by hard links: thirty definitions of one repository do not need thirty times its room.
+    """
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
         made: set[str] = set()
+        first: dict[tuple[bytes, int], str] = {}
         for top, files in folders.items():
             for file in files:
                 path = f"{top}/{file.path}"
@@ -42,7 +49,11 @@ def pack(folders: Mapping[str, Sequence[OverlayFile]], stamp: str) -> bytes:
                         info = tarfile.TarInfo(folder)
                         info.type, info.mode = tarfile.DIRTYPE, 0o755
                         tar.addfile(info)
-                _add(tar, path, file.mode, file.content)
+                known = first.setdefault((file.content, file.mode), path) if _large(file) else path
+                if known != path:
+                    _link(tar, path, file.mode, known)
+                else:
+                    _add(tar, path, file.mode, file.content)
         _add(tar, f"{next(iter(folders))}/{MARK}", 0o644, f"{stamp}\n".encode())
     return target.getvalue()
 
@@ -56,6 +67,16 @@ def _add(tar: tarfile.TarFile, path: str, mode: int, content: bytes) -> None:
     info = tarfile.TarInfo(path)
     info.mode, info.size = mode, len(content)
     tar.addfile(info, io.BytesIO(content))
+
+
+def _large(file: OverlayFile) -> bool:
+    return len(file.content) >= SHARED
+
+
+def _link(tar: tarfile.TarFile, path: str, mode: int, target: str) -> None:
+    info = tarfile.TarInfo(path)
+    info.type, info.mode, info.linkname = tarfile.LNKTYPE, mode, target
+    tar.addfile(info)
 
 
 def new_stamp() -> str:

@@ -6,7 +6,7 @@ import os
 import stat
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from devices.drivers.shell import quote
@@ -70,6 +70,7 @@ class Loader:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self._trees: dict[Path, tuple[OverlayFile, ...]] = {}
 
     def load(self, action: Action, deadline: Deadline) -> tuple[Loaded, ...]:
         """Return what an action runs, in order. Raises `DefinitionFault`, `InfrastructureError`."""
@@ -95,14 +96,20 @@ class Loader:
             raise DefinitionFault(f"{got.where}: {exc}") from exc
         for needed in definition.depends:
             self._load(needed, deadline, found, path | {got.where})
-        files = list(_tree(got.tree, got.where)) if got.tree is not None else []
+        files = list(self._files(got.tree, got.where)) if got.tree is not None else []
         for repo in definition.install.git_repos:
-            clone = TestSource(git_repo=repo.url, revision=repo.branch)
-            tree, _ = self._sources.clone(clone.git_repo, clone.revision, deadline)
-            files += _tree(tree, repo.url, f"{repo.folder}/")
+            tree, _ = self._sources.clone(repo.url, repo.branch, deadline)
+            below = self._files(tree, repo.url)
+            files += [replace(file, path=f"{repo.folder}/{file.path}") for file in below]
         found.append(Loaded(definition=definition, got=got, files=tuple(files)))
         if len(found) > MAX_DEFINITIONS:
             raise DefinitionFault(f"the test shell has more than {MAX_DEFINITIONS} test definitions")
+
+    def _files(self, tree: Path, where: str) -> tuple[OverlayFile, ...]:
+        """Return a working tree's files; definitions of one repository share them."""
+        if tree not in self._trees:
+            self._trees[tree] = tuple(_tree(tree, where))
+        return self._trees[tree]
 
 
 def plan_shells(
@@ -184,7 +191,7 @@ def _made_of(action: Action) -> testdef.TestDefinition:
     raise TypeError(f"{action.command} runs in no test shell")
 
 
-def _tree(tree: Path, where: str, prefix: str = "") -> Iterable[OverlayFile]:
+def _tree(tree: Path, where: str) -> Iterable[OverlayFile]:
     """Yield the files of a working tree. Links are followed inside of it and left out where they lead out."""
     root = os.path.realpath(tree)
     total = 0
@@ -200,4 +207,4 @@ def _tree(tree: Path, where: str, prefix: str = "") -> Iterable[OverlayFile]:
                 raise DefinitionFault(f"{where} has more than {MAX_TREE} bytes of files")
             mode = 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
             relative = os.path.relpath(os.path.join(folder, name), root)
-            yield OverlayFile(path=prefix + relative, content=content, mode=mode)
+            yield OverlayFile(path=relative, content=content, mode=mode)

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,17 +121,27 @@ def _build(images: GuestImages, work: Path) -> None:
         (scratch / "root").mkdir()
         disks.ext4(system(busybox, kernel), root, scratch / "root")
         disks.qcow2(root, new.rootfs)
-        here = _this_machine()
+        here = this_machine()
         tools = Archive(work / f"apt-{here}", here)
         if architecture.boot_loader:
             packages += _uefi_disk(new, root, archive, tools, scratch)
         else:
-            packages += _bios_disk(new, root, tools, scratch)
+            packages += bios_disk(_kernel_files(new), _command_line(new), root, new.disk, tools, scratch)
         _publish(new, images, packages)
 
 
-def _bios_disk(images: GuestImages, root: Path, tools: Archive, scratch: Path) -> list[Path]:
-    """syslinux on a FAT partition loads kernel and initramfs."""
+def bios_disk(
+    kernel_files: Mapping[str, bytes],
+    command_line: str,
+    root: Path,
+    image: Path,
+    tools: Archive,
+    scratch: Path,
+) -> list[Path]:
+    """Make a disk on which syslinux, on a FAT partition, loads ``vmlinuz`` and ``initrd``.
+
+    Returns the packages it took for that.
+    """
     if tools.architecture != "amd64":
         raise ImageError(
             "a disk that boots by BIOS can only be made on an amd64 machine (syslinux runs there)."
@@ -140,14 +150,14 @@ def _bios_disk(images: GuestImages, root: Path, tools: Archive, scratch: Path) -
     mtools = _tools(packages, scratch / "tools")
     config = (
         "DEFAULT linux\nPROMPT 0\nTIMEOUT 0\nLABEL linux\n"
-        f" LINUX /vmlinuz\n INITRD /initrd\n APPEND {_command_line(images)}\n"
+        f" LINUX /vmlinuz\n INITRD /initrd\n APPEND {command_line}\n"
     )
     boot, disk = scratch / "boot.fat", scratch / "disk.raw"
-    disks.fat(_kernel_files(images) | {"syslinux.cfg": config.encode()}, boot, scratch / "fat", mtools)
+    disks.fat({**kernel_files, "syslinux.cfg": config.encode()}, boot, scratch / "fat", mtools)
     disks.run("syslinux", "--install", str(boot), environment=mtools)
     code = (scratch / "tools/usr/lib/syslinux/mbr/mbr.bin").read_bytes()
     disks.disk(boot, disks.BOOT_TYPE, root, disk, boot_code=code)
-    disks.qcow2(disk, images.disk)
+    disks.qcow2(disk, image)
     return packages
 
 
@@ -209,7 +219,7 @@ def _publish(new: GuestImages, images: GuestImages, packages: list[Path]) -> Non
     temporary.replace(images.stamp)
 
 
-def _this_machine() -> str:
+def this_machine() -> str:
     """Return Debian's name of this machine's architecture."""
     names = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "armv8l": "armhf"}
     return names.get(platform.machine(), platform.machine())

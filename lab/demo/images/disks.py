@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import shlex
 import shutil
+import stat
 import struct
 import subprocess
+import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from lab.demo.images.errors import ImageError
 from lab.demo.images.tree import EPOCH, Tree
@@ -45,6 +49,55 @@ def ext4(tree: Tree, image: Path, scratch: Path) -> None:
     run("debugfs", "-w", "-f", str(script), str(image), environment=environment)
 
 
+def ext4_of_tar(archive: Path, image: Path, scratch: Path, *, free: int) -> None:
+    """Make a root file system of what a tar file holds, with `free` MiB of room.
+
+    Whoever makes it, owners and modes are those of the archive. Device files are left out: a guest's kernel
+    makes its own. Raises `ImageError`.
+    """
+    scratch.mkdir()
+    commands, size = [], 0
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            path = "/" + posixpath.normpath(member.name).lstrip("./")
+            if not (member.isreg() or member.islnk() or member.issym() or member.isdir()):
+                continue
+            if path != "/":
+                size += member.size + 4096
+                _lay_out(tar, member, scratch, path)
+            if not member.islnk() and '"' not in path:
+                kind = {tarfile.DIRTYPE: stat.S_IFDIR, tarfile.SYMTYPE: stat.S_IFLNK}
+                mode = kind.get(member.type, stat.S_IFREG) | member.mode
+                fields = {"mode": f"0{mode:o}", "uid": f"{member.uid}", "gid": f"{member.gid}"}
+                commands += [f'sif "{path}" {field} {value}\n' for field, value in fields.items()]
+    image.unlink(missing_ok=True)
+    room = size // (1024 * 1024) * 9 // 8 + free
+    run(
+        *("mke2fs", "-q", "-t", "ext4", "-m", "0", "-L", ROOT_LABEL, "-U", _ROOT_UUID),
+        *("-E", "root_owner=0:0,nodiscard", "-d", str(scratch), str(image), f"{room}M"),
+    )
+    script = scratch.with_suffix(".debugfs")
+    script.write_text("".join(commands))
+    run("debugfs", "-w", "-f", str(script), str(image))
+
+
+def _lay_out(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, path: str) -> None:
+    """Write one member of an archive below a folder, as a file that belongs to us."""
+    target = folder / path.lstrip("/")
+    if not os.path.realpath(target.parent).startswith(os.path.realpath(folder)):
+        raise ImageError(f"the archive would write outside of its folder: {member.name}")
+    if member.isdir():
+        target.mkdir(exist_ok=True)
+    elif member.issym():
+        target.symlink_to(member.linkname)
+    elif member.islnk():
+        os.link(folder / posixpath.normpath(member.linkname), target, follow_symlinks=False)
+    elif (content := tar.extractfile(member)) is not None:
+        with target.open("wb") as file:
+            shutil.copyfileobj(content, file, 1024 * 1024)
+        os.utime(target, (member.mtime, member.mtime))
+
+
 def fat(files: Mapping[str, bytes], image: Path, scratch: Path, mtools: Mapping[str, str]) -> None:
     """Make a FAT file system with these files, just large enough. `mtools` is its environment."""
     scratch.mkdir(exist_ok=True)
@@ -78,7 +131,18 @@ def disk(boot: Path, boot_type: int, root: Path, image: Path, *, boot_code: byte
         file.write(record)
         for start, part in ((_FIRST_SECTOR, boot), (root_start, root)):
             file.seek(start * SECTOR)
-            file.write(part.read_bytes())
+            with part.open("rb") as content:
+                _copy_sparse(content, file)
+        file.truncate((root_start + sectors[1]) * SECTOR)
+
+
+def _copy_sparse(source: IO[bytes], target: IO[bytes]) -> None:
+    """Copy, but leave out what is empty."""
+    while piece := source.read(1024 * 1024):
+        if piece.strip(b"\0"):
+            target.write(piece)
+        else:
+            target.seek(len(piece), os.SEEK_CUR)
 
 
 def qcow2(raw: Path, image: Path) -> None:
