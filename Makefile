@@ -19,8 +19,9 @@ help:  ## say what there is
 setup:  ## install what the tests need (Debian packages, Python environment)
 	@tools/setup test
 
-images: setup  ## build the guest images from Debian packages, where they are not yet
+images: setup  ## build the images of guests and of the emulated board, where they are not yet
 	@$(PYTHON) -m lab.demo.images --out "$${LABBOOK_VAR:-var}/images"
+	@$(PYTHON) -m lab.demo.board --out "$${LABBOOK_VAR:-var}/images"
 
 demo:  ## set up, start Labbook with a demo lab, run the example, keep serving (ONCE=1: end after the job)
 	@tools/setup demo

@@ -12,7 +12,6 @@ import pwd
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from lab.demo.tied import tied
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError
 
@@ -49,12 +49,6 @@ AllowTcpForwarding no
 AllowAgentForwarding no
 X11Forwarding no
 """
-
-# Becomes a program that the kernel ends (PR_SET_PDEATHSIG) when whoever started it dies, however it dies.
-_TIED = (
-    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM);"
-    " os.getppid() == int(sys.argv[1]) or sys.exit(1); os.execv(sys.argv[2], sys.argv[2:])"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +101,7 @@ class Sshd:
             self._process = subprocess.Popen(
                 [
                     *around,
-                    *(sys.executable, "-IS", "-c", _TIED, str(os.getpid())),
-                    *(program, "-D", "-f", str(self._path("config")), "-E", str(self._path("log"))),
+                    *tied(program, "-D", "-f", str(self._path("config")), "-E", str(self._path("log"))),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

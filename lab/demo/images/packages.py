@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
@@ -44,6 +44,41 @@ class Archive:
         """Return the first dependency of a (meta) package whose name matches."""
         with alone(self._folder):
             return self._depends(package, pattern)
+
+    def fetch_system(self, packages: Sequence[str]) -> list[Path]:
+        """Return packages and all that they need, without what is only recommended; raises `ImageError`.
+
+        apt chooses, as for a machine on which nothing is installed yet, and checks what it downloads; what it
+        downloaded before it does not fetch again.
+        """
+        with alone(self._folder):
+            return self._fetch_system(list(packages))
+
+    def _fetch_system(self, packages: list[str]) -> list[Path]:
+        self._update()
+        folder, nothing = self._folder / "cache/archives", self._folder / "cache/nothing"
+        (nothing / "partial").mkdir(parents=True, exist_ok=True)
+        ask = ("apt-get", "install", "-qq", "--no-install-recommends")
+        # What is downloaded already is not listed.
+        listed = self._run(*ask, "--print-uris", "-o", f"Dir::Cache::archives={nothing}", *packages)
+        names = re.findall(r"^'\S+' (\S+) ", listed.stdout, re.M)
+        if listed.returncode or not names:
+            raise ImageError(
+                f"apt cannot put together {', '.join(packages)} for {self.architecture}: "
+                f"{_last_line(listed.stderr) or 'it names no packages'}. "
+                "Check that apt-get update works on this machine, then try again."
+            )
+        files, said = [folder / name for name in names], ""
+        for _ in range(3):
+            if all(file.exists() for file in files):
+                return files
+            said = self._run(*ask, "--yes", "--download-only", *packages).stderr
+        if missing := [file.name for file in files if not file.exists()]:
+            raise ImageError(
+                f"cannot get {len(missing)} Debian packages for {self.architecture} ({missing[0]}, …): "
+                f"{_last_line(said) or 'the download failed'}. Check the network, then try again."
+            )
+        return files
 
     def _fetch(self, package: str) -> Path:
         self._update()
