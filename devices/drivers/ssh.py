@@ -218,6 +218,9 @@ class SshHost:
         self._closed.set()
         self._sftp.close()
         for transport in self._transports:
+            # paramiko's thread would look for its end ten times a second only: this wakes it up.
+            with contextlib.suppress(OSError):
+                transport.sock.shutdown(socket.SHUT_RDWR)
             transport.close()
         for thread in (*self._transports, *self._probes):
             if thread.is_alive():

@@ -252,6 +252,29 @@ def test_a_runner_that_is_killed_hard_takes_its_helpers_along(lab: Lab) -> None:
     assert node.process.returncode == -signal.SIGKILL
 
 
+def test_a_turn_that_was_lost_with_a_killed_helper_comes_round_again(lab: Lab) -> None:
+    node = run(
+        lab,
+        "lava-test-case before --result pass",
+        "sh -c 'read -r turn <>\"$LAVA_STATE/turn\"; kill -KILL $$' || true",
+        "lava-test-case after --result pass",
+    )
+    assert set(node.results()) == {"before", "after", "lava-test-shell-run"}
+
+
+def test_files_of_requests_that_are_done_are_removed_while_the_test_runs(lab: Lab) -> None:
+    node = run(
+        lab,
+        "for number in 1 2 3 4 5 6 7 8 9 10 11 12; do lava-send m$number a=b; done",
+        "tries=0",
+        "while ls $LAVA_STATE/pending.* >/dev/null 2>&1 && [ $tries -lt 200 ]; do",
+        "  tries=$((tries + 1)); sleep 0.1 2>/dev/null || sleep 1; done",
+        'echo "left: $(cd $LAVA_STATE && echo pending.* text.*)."',
+    )
+    assert "left: pending.* text.*." in node.text
+    assert set(node.results()) == {"lava-test-shell-run"}
+
+
 def test_raising_ends_the_shell_with_the_reason(lab: Lab) -> None:
     node = lab.start(
         "server",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import string
 import subprocess
 from pathlib import Path
 
@@ -16,13 +18,18 @@ LIBRARY = Path(jobs.target.__file__).parent / "bin/lava-lib"
 SHELLS = [["/bin/dash"], ["/bin/busybox", "ash"], ["/bin/bash"]]
 TEXTS = st.one_of(
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40),
-    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=200),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=600),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40).map(
+        lambda text: f"LAVA_SIGNAL_TESTCASE TEST_CASE_ID={text}"
+    ),
 )
 
 
 def in_shell(shell: list[str], script: str, *arguments: str) -> str:
     done = subprocess.run(
-        [*shell, "-c", f'. "{LIBRARY}"; {script}', "sh", *arguments], capture_output=True, check=True
+        [*shell, "-c", f'LAVA_BIN="{LIBRARY.parent}"; . "{LIBRARY}"; {script}', "sh", *arguments],
+        capture_output=True,
+        check=True,
     )
     assert not done.stderr
     return done.stdout.decode()
@@ -78,3 +85,15 @@ def test_an_empty_text_and_a_dash_are_different_answers() -> None:
 
 def test_what_has_no_utf8_form_does_not_raise() -> None:
     assert wire.escape("\ud800\0") == "\\0077\\0077"
+
+
+def test_the_beginnings_that_helpers_know_have_these_checksums() -> None:
+    known = re.findall(r'"(LAVA_[^"$]*)"\*\) REPLY=(\d+) lava_left=', LIBRARY.read_text())
+    assert len(known) >= 5
+    assert {text: int(total) for text, total in known} == {text: wire.checksum(text) for text, _ in known}
+
+
+def test_the_helpers_table_of_characters_is_that_of_the_lab() -> None:
+    table = dict(re.findall(r"\bLAVA_C(\w)=(\d+)", LIBRARY.read_text()))
+    assert set(table) == set(string.ascii_letters + string.digits + "_")
+    assert {one: int(place) for one, place in table.items()} == {one: wire.checksum(one) for one in table}
