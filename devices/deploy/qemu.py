@@ -2,7 +2,8 @@
 
 They lie under fixed names in one folder, so that the board's command line need not change: ``disk`` is always
 qcow2, a throw-away overlay on ``disk.base``, which is the image and is only read. So nothing that the board
-writes reaches the image, and deploying the same image again costs no copy.
+writes reaches the image, and deploying the same image again costs no copy. A QEMU that stays for as long as
+the board is plugged in is told that there is another disk in it (`devices.deploy.qemu_disk`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from devices.deploy import files as placing
+from devices.deploy import qemu_disk
 from devices.domain.config import BoardConfig
 from devices.drivers import qcow2
 from devices.drivers.board import TransferProgress
@@ -33,6 +35,8 @@ class QemuDeploy:
         self, files: Mapping[str, Path], progress: TransferProgress, deadline: Deadline
     ) -> Mapping[str, str]:
         folder = placing.existing_folder(self._board.qemu.folder, "qemu.folder")
+        if self._board.qemu.node:
+            qemu_disk.check(self._board)
         placing.only(files, ("image", "rootfs", *AS_THEY_ARE), "an emulated board has no place for it")
         disks = [key for key in ("image", "rootfs") if key in files]
         if len(disks) > 1:
@@ -42,6 +46,8 @@ class QemuDeploy:
         for key in disks:
             self._disk(folder, files[key], key, progress, deadline)
             values[key] = str(folder / DISK)
+            if self._board.qemu.node:
+                qemu_disk.insert(self._board, folder / DISK, deadline)
         for key in AS_THEY_ARE:
             if key in files:
                 placing.place(files[key], folder / key, key, progress, deadline, mode=SHARED)
@@ -61,7 +67,10 @@ class QemuDeploy:
         placing.write(folder / DISK, overlay, SHARED)
 
     def undo(self, deadline: Deadline) -> None:
-        self._clear(placing.existing_folder(self._board.qemu.folder, "qemu.folder"))
+        folder = placing.existing_folder(self._board.qemu.folder, "qemu.folder")
+        if self._board.qemu.node:
+            qemu_disk.remove(self._board, deadline)
+        self._clear(folder)
 
     def _clear(self, folder: Path) -> None:
         placing.remove(folder, (DISK, BASE, *AS_THEY_ARE))

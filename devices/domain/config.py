@@ -152,6 +152,10 @@ class QemuDeploy:
     folder: str = ""
     """On the worker; ``disk``, ``kernel``, ``ramdisk``, ``dtb`` and ``firmware`` are placed in it under these
     names while the board is off."""
+    node: str = ""
+    """QEMU's name of the block node (driver ``raw``) that stands before the disk, where one QEMU stays while
+    the board is off and on: it is told which disk is in, by the monitor at ``power.socket``. Empty: QEMU is
+    started anew and finds the disk itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,11 @@ from devices.domain.config import (
     DeployCommands,
     LoaderStep,
     Netboot,
+    PowerConfig,
     QemuDeploy,
     SshConfig,
 )
+from devices.drivers.power.qmp import Monitor
 from devices.drivers.shell import quote
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import Canceled, DeadlineExceeded, DefinitionFault, InfrastructureError
@@ -279,6 +281,74 @@ def test_the_next_job_does_not_find_the_kernel_of_the_last(emulated: Site) -> No
     emulated.deploy(image=b"y" * 512)
 
     assert emulated.read("kernel") is None
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Site]:
+    """A QEMU that stays while the board is off: its disk is exchanged under it."""
+    folder, worker, socket = tmp_path / "board", tmp_path / "cache", tmp_path / "qmp"
+    folder.mkdir()
+    worker.mkdir()
+    command = [
+        *("qemu-system-aarch64", "-M", "none", "-S", "-nodefaults", "-display", "none"),
+        *("-qmp", f"unix:{socket},server=on,wait=off"),
+        *("-blockdev", "driver=null-co,node-name=disk-none,size=0"),
+        *("-blockdev", "driver=raw,node-name=disk,file=disk-none"),
+    ]
+    config = board(
+        deploy="qemu",
+        qemu=QemuDeploy(folder=str(folder), node="disk"),
+        power=PowerConfig(method="qmp", socket=f"unix:{socket}"),
+    )
+    with subprocess.Popen(command) as process:
+        try:
+            answers(config)
+            yield Site(board=config, read=lambda key: None, folder=folder, worker=worker)
+        finally:
+            process.kill()
+
+
+def answers(config: BoardConfig) -> None:
+    """Wait until QEMU's monitor does."""
+    deadline = soon()
+    while True:
+        try:
+            with Monitor(config.power.socket, deadline):
+                return
+        except InfrastructureError:
+            deadline.check()
+
+
+def size_of_disk(site: Site) -> int:
+    """What the running QEMU has for the board's disk, in bytes."""
+    with Monitor(site.board.power.socket, soon()) as monitor:
+        nodes = monitor.ask("query-named-block-nodes", {})
+    return int(next(one["image"]["virtual-size"] for one in nodes if one["node-name"] == "disk"))
+
+
+def test_a_qemu_that_runs_on_is_given_the_disk_and_loses_it_again(running: Site) -> None:
+    sizes = [size_of_disk(running)]
+    for mebibytes in (1, 2):
+        running.deploy(image=os.urandom(mebibytes * 1024 * 1024))
+        sizes.append(size_of_disk(running))
+    deploy_method(running.board, 57).undo(soon())
+
+    assert [*sizes, size_of_disk(running)] == [0, 1024 * 1024, 2 * 1024 * 1024, 0]
+    assert running.left() == []
+
+
+def test_a_qemu_without_that_node_is_told_from_one_with_it(running: Site) -> None:
+    other = replace(running.board, qemu=QemuDeploy(folder=str(running.folder), node="drive"))
+
+    with pytest.raises(InfrastructureError, match=r"no block node 'drive' \(the board's qemu\.node\)"):
+        deploy_method(other, 57).undo(soon())
+
+
+def test_a_disk_cannot_be_exchanged_without_a_monitor(running: Site) -> None:
+    other = replace(running.board, power=PowerConfig())
+
+    with pytest.raises(InfrastructureError, match=r"no power\.socket"):
+        deploy_method(other, 57).deploy({}, running.progress, soon())
 
 
 @pytest.mark.parametrize("folder", ["", "relative", "/there/is/no/such/folder"])

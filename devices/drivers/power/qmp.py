@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -116,11 +117,17 @@ class Monitor:
         while "RESET" not in self._events:
             self._note(self._receive())
 
-    def execute(self, command: str) -> dict[str, Any]:
+    def execute(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Return what a command returns. Raises `InfrastructureError` with QEMU's words where it refuses."""
+        returned = self.ask(command, arguments)
+        return returned if isinstance(returned, dict) else {}
+
+    def ask(self, command: str, arguments: Mapping[str, Any]) -> Any:
+        """The same, for commands that return something else than an object."""
         try:
             self._line.settimeout(max(0.01, self._deadline.remaining))
-            self._line.sendall(json.dumps({"execute": command}).encode() + b"\n")
+            request = {"execute": command, "arguments": dict(arguments)}
+            self._line.sendall(json.dumps(request).encode() + b"\n")
         except OSError as exc:
             raise self._lost(exc) from exc
         while True:
@@ -129,8 +136,7 @@ class Monitor:
                 said = answer["error"].get("desc", answer["error"])
                 raise InfrastructureError(f"QEMU refused {command}: {told(str(said))}")
             if "return" in answer:
-                returned = answer["return"]
-                return returned if isinstance(returned, dict) else {}
+                return answer["return"]
             self._note(answer)
 
     def _note(self, message: dict[str, Any]) -> None:

@@ -8,17 +8,13 @@ works on the board.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import socket
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
+from devices.drivers.power.qmp import Monitor
 from lab.demo.board.image import BoardImage
 from lab.demo.tied import tied
 from lab.kernel.deadline import Deadline
@@ -59,9 +55,9 @@ class Machine:
         return f"socket://127.0.0.1:{self.serial_port}"
 
     @property
-    def monitor(self) -> Path:
-        """The QMP socket for the power switch."""
-        return self.folder / "qmp"
+    def monitor(self) -> str:
+        """The QMP socket, for the power switch and for deploying."""
+        return f"unix:{self.folder / 'qmp'}"
 
     @property
     def tftp(self) -> Path:
@@ -77,7 +73,7 @@ class Machine:
         if program is None:
             raise InfrastructureError(f"{PROGRAM} is not installed; `make setup` installs it")
         self.tftp.mkdir(parents=True, exist_ok=True)
-        self.monitor.unlink(missing_ok=True)
+        (self.folder / "qmp").unlink(missing_ok=True)
         for source, name in ((self.image.guest.kernel, "Image"), (self.image.guest.initramfs, "initrd")):
             _same(source, self.tftp / name)
         deadline = Deadline.after(START_TIMEOUT, "the start of the emulated board")
@@ -91,7 +87,7 @@ class Machine:
             )
         try:
             self._find_ports(deadline)
-        except (OSError, ValueError, DeadlineExceeded, InfrastructureError) as exc:
+        except (DeadlineExceeded, InfrastructureError) as exc:
             self.stop()
             said = self._log.read_text(errors="replace").strip()[-500:]
             raise InfrastructureError(f"the emulated board does not start: {said or exc}") from exc
@@ -119,7 +115,7 @@ class Machine:
             *("-smp", str(self._cpus), "-m", str(self._memory), "-accel", "tcg,thread=multi,tb-size=512"),
             # Switched off; and neither a power-off from inside nor one from outside ends the process.
             *("-S", "-no-shutdown"),
-            *("-qmp", f"unix:{_comma(self.monitor)},server=on,wait=off"),
+            *("-qmp", f"unix:{_comma(self.folder / 'qmp')},server=on,wait=off"),
             *(
                 "-chardev",
                 "socket,id=line,host=127.0.0.1,port=0,server=on,wait=off",
@@ -137,51 +133,25 @@ class Machine:
 
     def _find_ports(self, deadline: Deadline) -> None:
         """Ask QEMU which free ports it took."""
-        with Monitor(self.monitor, deadline, lambda: self.alive) as monitor:
-            lines = {one["label"]: one["filename"] for one in monitor.ask("query-chardev")}
-            self.serial_port = int(lines["line"].split(",")[0].rsplit(":", 1)[1])
-            told = monitor.ask("human-monitor-command", {"command-line": "info usernet"})
+        with self._monitor(deadline) as monitor:
+            lines = {one["label"]: one["filename"] for one in monitor.ask("query-chardev", {})}
+            told = str(monitor.ask("human-monitor-command", {"command-line": "info usernet"}))
+        self.serial_port = int(lines["line"].split(",")[0].rsplit(":", 1)[1])
         forwarded = re.search(r"HOST_FORWARD\S*\s+\S+\s+127\.0\.0\.1\s+(\d+)", told)
         if forwarded is None:
-            raise ValueError(f"QEMU forwards no port: {told}")
+            raise InfrastructureError(f"it forwards no port: {told}")
         self.ssh_port = int(forwarded.group(1))
 
-
-class Monitor:
-    """A QMP session of a machine that is just starting."""
-
-    def __init__(self, path: Path, deadline: Deadline, alive: Callable[[], bool] = lambda: True) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
+    def _monitor(self, deadline: Deadline) -> Monitor:
+        """Wait until the monitor answers."""
         while True:
-            self._socket.settimeout(max(deadline.remaining, 0.01))
-            with suppress(FileNotFoundError, ConnectionRefusedError):
-                self._socket.connect(str(path))
-                break
-            if not alive():
-                raise InfrastructureError("QEMU ended")
+            try:
+                return Monitor(self.monitor, deadline)
+            except InfrastructureError:
+                if not self.alive:
+                    raise
             deadline.check()
             time.sleep(0.02)
-        self._lines = self._socket.makefile("rw")
-        self._lines.readline()
-        self.ask("qmp_capabilities")
-
-    def __enter__(self) -> Monitor:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lines.close()
-        self._socket.close()
-
-    def ask(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
-        """Return the answer; raises `InfrastructureError` for a refusal."""
-        self._lines.write(json.dumps({"execute": command, "arguments": arguments or {}}) + "\n")
-        self._lines.flush()
-        while True:
-            answer = json.loads(self._lines.readline())
-            if "error" in answer:
-                raise InfrastructureError(f"QEMU refuses {command}: {answer['error']['desc']}")
-            if "return" in answer:
-                return answer["return"]
 
 
 def _same(source: Path, target: Path) -> None:
