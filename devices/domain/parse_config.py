@@ -16,6 +16,7 @@ from functools import partial as partial_of
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from devices.domain import config_rules as rules
+from devices.domain import line_rules
 from devices.domain.config import (
     BoardConfig,
     BootConfig,
@@ -78,6 +79,8 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "cache_limit": rules.whole(1, 1024**3),
     },
     ConsoleConfig: {
+        "url": rules.optional(line_rules.console_url),
+        "command": line_rules.command,
         "baud": rules.whole(50, 16_000_000),
         "char_delay": rules.pause(10),
         "line_delay": rules.pause(60),
@@ -86,6 +89,11 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
     },
     PowerConfig: {
         "method": rules.one_of("", "command", "http", "pdudaemon", "qmp"),
+        "headers": rules.mapping(rules.line),
+        "credentials": rules.optional(line_rules.file_on_worker),
+        "certificate": rules.optional(line_rules.file_on_worker),
+        "url": rules.optional(line_rules.switch_url),
+        "socket": rules.optional(line_rules.monitor),
         "on_pattern": rules.pattern,
         "off_pattern": rules.pattern,
         "off_seconds": rules.pause(3600),
@@ -141,7 +149,11 @@ MISSING = {
 }
 """What to write for keys that nothing works without."""
 
-SECRETS = {"ssh.password": "Labbook logs in with keys only: name the private key's file as key_file"}
+SECRETS = {
+    "ssh.password": "Labbook logs in with keys only: name the private key's file as key_file",
+    "power.password": "write user:password into a file on the worker and give its path as credentials",
+    "power.user": "write user:password into a file on the worker and give its path as credentials",
+}
 """Keys that people expect, and what to do instead."""
 
 
@@ -235,7 +247,7 @@ def _read(cls: type[T], raw: object, path: str, problems: list[ConfigProblem], *
 
 
 def _together(cls: type, raw: Mapping[str, Any]) -> list[ConfigProblem]:
-    """Return what is missing only because something else is not there either."""
+    """Return what is wrong only because of something else that is there, or is not there either."""
     missing: list[str] = []
     if cls is BoardConfig and isinstance(ssh := raw.get("ssh"), Mapping) and not ssh.get("host"):
         boot = raw.get("boot")
@@ -243,7 +255,13 @@ def _together(cls: type, raw: Mapping[str, Any]) -> list[ConfigProblem]:
             missing = ["ssh.host"]
     if cls is VmTypeConfig and not raw.get("launch"):
         missing = [key for key in ("qemu", "machine", "cpu") if not raw.get(key)]
-    return [_problem(key, "this is missing", MISSING[key]) for key in missing]
+    problems = [_problem(key, "this is missing", MISSING[key]) for key in missing]
+    if cls is ConsoleConfig:
+        problems += [_problem(*fault) for fault in line_rules.console_faults(raw)]
+    if cls is BoardConfig and isinstance(power := raw.get("power"), Mapping):
+        faults = line_rules.power_faults(power, raw.get("extra"))
+        problems += [_problem(_join("power", below), message, hint) for below, message, hint in faults]
+    return problems
 
 
 Reader = Callable[[Any, str, list[ConfigProblem], bool], Any]

@@ -26,7 +26,7 @@ TAIL = 1024
 LINE = 4096
 """Bytes of a finished line that a pattern may see: its last ones."""
 BACKLOG = 4 * 1024 * 1024
-"""Bytes that may wait for whoever works with the console before the reader pauses."""
+"""Bytes that may wait for whoever works with the console before the reader pauses, or lets the oldest go."""
 
 PANIC = re.compile(
     rb"(?:Kernel panic - not syncing|VFS: Unable to mount root fs|No (?:working )?init found"
@@ -70,10 +70,15 @@ class Match:
 
 
 class Console:
-    """One console, read by a thread of its own. Use as a context manager: leaving hangs up."""
+    """One console, read by a thread of its own. Use as a context manager: leaving hangs up.
 
-    def __init__(self, terminal: Terminal, record: Record, name: str) -> None:
+    `pausing`: whether the other side can wait while nobody takes what was read. A serial line cannot: there
+    reading and recording go on, and what has waited longest will not be searched.
+    """
+
+    def __init__(self, terminal: Terminal, record: Record, name: str, *, pausing: bool = True) -> None:
         self.name = name
+        self._pausing = pausing
         self._terminal, self._record = terminal, record
         self._chunks: deque[Chunk] = deque()
         self._waiting = 0
@@ -113,10 +118,12 @@ class Console:
     def _take(self, data: bytes) -> None:
         offset = self._record(data)
         with self._changed:
-            while self._waiting > BACKLOG and not self._closing:
+            while self._pausing and self._waiting > BACKLOG and not self._closing:
                 self._changed.wait(0.2)
             self._chunks.append(Chunk(offset=offset, data=data))
             self._waiting += len(data)
+            while not self._pausing and self._waiting > BACKLOG and len(self._chunks) > 1:
+                self._waiting -= len(self._chunks.popleft().data)
             self._last += data[-4 * LINE :]
             del self._last[: -4 * LINE]
             self.heard_at = time.monotonic()
@@ -215,9 +222,13 @@ class Search:
         self.patterns = patterns
         self._partial = b""
         self._offset = 0
+        self._next: int | None = None
 
     def feed(self, chunk: Chunk) -> tuple[Match | None, Chunk | None]:
         """Take the next bytes; returns the first match in them, and what comes after its line, if any."""
+        if chunk.offset != self._next:  # something in between was let go
+            self._partial = b""
+        self._next = chunk.offset + len(chunk.data)
         if not self._partial:
             self._offset = chunk.offset
         data, start = chunk.data, 0
