@@ -13,20 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from django.db import transaction
 
 from devices import availability
+from devices.dependents import check_dependents, check_runs, check_unused
 from devices.domain import board as boards
 from devices.domain import device_type as types
 from devices.domain.board import Board
 from devices.domain.device_type import DeviceType
 from devices.domain.events import BoardChanged, BoardRetired, DeviceTypeChanged, DeviceTypeRetired
-from devices.domain.parse_config import BadConfig, board_config, known_vm_types
-from devices.loading import load_board, load_device_type
-from devices.models import Board as BoardRow
-from devices.models import DeviceType as DeviceTypeRow
+from devices.loading import load_board, load_chain, load_device_type
 from lab.actors import Actor, authorise
 from lab.eventstore.store import store
 from lab.kernel.aggregate import Loaded
@@ -73,15 +71,33 @@ class Decision:
 
 
 def register_device_type(
-    name: str, kind: str, description: str, config: Mapping[str, Any], *, actor: Actor, cause: str = ""
+    name: str,
+    kind: str,
+    description: str,
+    config: Mapping[str, Any],
+    *,
+    base: str = "",
+    actor: Actor,
+    cause: str = "",
 ) -> None:
-    """Register a type of boards (``board``) or of virtual machines (``vm``)."""
+    """Register a type of boards (``board``) or of virtual machines (``vm``).
+
+    `base` names the type whose configuration this one's is laid over.
+    """
     meta = _meta(actor, "devices.add_devicetype", "register device types", cause)
 
-    def decide(found: Loaded[DeviceType]) -> list[Event]:
-        events = types.register(found.state, name=name, kind=kind, description=description, config=config)
-        _check_runs(config)
-        return events
+    def decide(found: Loaded[DeviceType]) -> Decision:
+        chain = _chain(base)
+        events = types.register(
+            found.state,
+            name=name,
+            kind=kind,
+            description=description,
+            config=config,
+            bases=[one.state for one in chain],
+        )
+        check_runs(config)
+        return Decision(events=events, relies_on=chain)
 
     _perform(lambda: load_device_type(name), decide, meta)
 
@@ -91,22 +107,35 @@ def change_device_type(
     *,
     description: str | None = None,
     config: Mapping[str, Any] | None = None,
+    base: str | None = None,
     reason: str = "",
     actor: Actor,
     cause: str = "",
     expected_version: int | None = None,
 ) -> None:
-    """Change what is given. A config that would make a board of the type unusable is refused."""
+    """Change what is given; `base` empty: it is based on nothing any more.
+
+    Refused where a board of the type, or a type that is based on it, could not be used with that.
+    """
     meta = _meta(actor, "devices.change_devicetype", "change device types", cause)
 
     def decide(found: Loaded[DeviceType]) -> Decision:
         state = types.exists(found.state, name)
         _unedited(found, expected_version, f"Device type {name}")
-        events = types.change(state, description=description, config=config, reason=reason)
-        if config is None:
+        chain = _chain(state.base if base is None else base)
+        bases = [one.state for one in chain]
+        events = types.change(
+            state,
+            description=description,
+            config=config,
+            bases=None if base is None else bases,
+            under=bases,
+            reason=reason,
+        )
+        check_runs(config or {})
+        if not any({"config", "base"} & event.changes.keys() for event in events if _is_change(event)):
             return Decision(events=events)
-        _check_runs(config)
-        return Decision(events=events, verify=lambda: _check_boards(state, config))
+        return Decision(events=events, relies_on=chain, verify=lambda: check_dependents(name))
 
     _perform(lambda: load_device_type(name), decide, meta)
 
@@ -117,9 +146,7 @@ def retire_device_type(name: str, reason: str, *, actor: Actor, cause: str = "")
 
     def decide(found: Loaded[DeviceType]) -> Decision:
         events = types.retire(types.exists(found.state, name), reason)
-        return Decision(
-            events=events, verify=lambda: types.check_unused(name, [row.name for row in _boards_of(name)])
-        )
+        return Decision(events=events, verify=lambda: check_unused(name))
 
     _perform(lambda: load_device_type(name), decide, meta)
 
@@ -143,18 +170,18 @@ def register_board(
     tags = list(tags)
 
     def decide(found: Loaded[Board]) -> Decision:
-        of_type = load_device_type(device_type)
+        chain = _chain(device_type)
         events = boards.register(
             found.state,
-            types.exists(of_type.state, device_type),
+            [one.state for one in chain],
             name=name,
             site=site,
             tags=tags,
             description=description,
             config=config,
         )
-        _check_runs(config)
-        return Decision(events=events, relies_on=[of_type])
+        check_runs(config)
+        return Decision(events=events, relies_on=chain)
 
     _perform(lambda: load_board(name), decide, meta)
 
@@ -179,19 +206,18 @@ def change_board(
     def decide(found: Loaded[Board]) -> Decision:
         state = boards.exists(found.state, name)
         _unedited(found, expected_version, f"Board {name}")
-        wanted = device_type or state.device_type
-        of_type = load_device_type(wanted)
+        chain = _chain(device_type or state.device_type)
         events = boards.change(
             state,
-            types.exists(of_type.state, wanted),
+            [one.state for one in chain],
             site=site,
             tags=tags,
             description=description,
             config=config,
             reason=reason,
         )
-        _check_runs(config or {})
-        return Decision(events=events, relies_on=[of_type])
+        check_runs(config or {})
+        return Decision(events=events, relies_on=chain)
 
     _perform(lambda: load_board(name), decide, meta)
 
@@ -285,27 +311,13 @@ def _sentence(what: str, last: Recorded) -> str:
     )
 
 
-def _check_runs(config: Mapping[str, Any]) -> None:
-    """Refuse names in ``runs`` that are no VM types: a typo would make a board silently useless."""
-    names = list(DeviceTypeRow.objects.filter(kind="vm").values_list("name", flat=True))
-    if problems := known_vm_types(config, names):
-        raise BadConfig(problems)
+def _chain(name: str) -> list[Loaded[DeviceType]]:
+    """Return a type, the one it is based on, and so on; nothing for no name. Raises `NotFound`."""
+    chain = load_chain(name)
+    if chain:
+        types.exists(chain[0].state, name)
+    return chain
 
 
-def _check_boards(state: DeviceType, config: Mapping[str, Any]) -> None:
-    """Refuse a type's config that one of its boards cannot live with."""
-    if state.kind != "board":
-        return
-    for row in _boards_of(state.name):
-        try:
-            board_config(config, row.config)
-        except BadConfig as bad:
-            raise Rejected(
-                f"With this configuration, board {row.name} of the type could not be used: "
-                + " ".join(f"{problem}." for problem in bad.problems)
-            ) from bad
-
-
-def _boards_of(device_type: str) -> list[BoardRow]:
-    rows = BoardRow.objects.filter(device_type_id=device_type).exclude(state="retired")
-    return list(rows.order_by("name"))
+def _is_change(event: Event) -> TypeGuard[DeviceTypeChanged]:
+    return isinstance(event, DeviceTypeChanged)

@@ -15,7 +15,7 @@ from devices.domain.board import Board
 from devices.domain.device_type import DeviceType
 from devices.models import Board as BoardRow
 from devices.models import DeviceType as DeviceTypeRow
-from devices.projections import board_state, type_state
+from devices.states import board_state, type_state
 from lab.eventstore.store import store
 from lab.kernel.aggregate import Loaded, fold
 from lab.kernel.events import Event
@@ -35,6 +35,22 @@ def load_device_type(name: str) -> Loaded[DeviceType]:
     row = DeviceTypeRow.objects.filter(pk=name).first()
     state, version = (type_state(row), row.version) if row else (DeviceType(), 0)
     return _caught_up(types.stream(name), state, version, types.apply)
+
+
+def load_chain(name: str) -> list[Loaded[DeviceType]]:
+    """Return a device type, the one it is based on, and so on.
+
+    Ends before a type that comes a second time, or where one is not there (which only a log that was made by
+    other hands can hold).
+    """
+    chain: list[Loaded[DeviceType]] = []
+    while name and name not in (one.state.name for one in chain):
+        found = load_device_type(name)
+        if chain and not found.version:
+            break
+        chain.append(found)
+        name = found.state.base
+    return chain
 
 
 def _caught_up(stream: str, state: S, version: int, apply: Callable[[S, Event], S]) -> Loaded[S]:

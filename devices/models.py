@@ -10,6 +10,8 @@ class DeviceType(models.Model):
 
     name = models.CharField(primary_key=True, max_length=64)
     kind = models.CharField(max_length=8, choices=[("board", "boards"), ("vm", "virtual machines")])
+    base = models.CharField(max_length=64, blank=True, db_index=True)
+    """The type whose configuration this one's is laid over; empty: none."""
     description = models.TextField(blank=True)
     config = models.JSONField(blank=True, default=dict)
     retired_reason = models.TextField(blank=True)

@@ -18,6 +18,7 @@ from devices.domain.events import (
     DeviceTypeRetired,
 )
 from devices.models import Board, DeviceType
+from devices.states import board_state, type_state
 from lab.eventstore import projecting
 from lab.eventstore.projecting import Projection
 from lab.kernel.events import Event, Recorded
@@ -32,7 +33,8 @@ def draw_device_type(event: Event, recorded: Recorded) -> None:
         pk=name, registered_at=recorded.recorded_at
     )
     state = types.apply(type_state(row), event)
-    row.kind, row.description, row.config = state.kind, state.description, dict(state.config)
+    row.kind, row.base = state.kind, state.base
+    row.description, row.config = state.description, dict(state.config)
     row.retired_reason, row.version = state.retired, recorded.version
     if isinstance(event, DeviceTypeRetired):
         row.retired_at = recorded.recorded_at
@@ -77,35 +79,6 @@ def draw_board(event: Event, recorded: Recorded) -> None:
         case BoardRetired():
             row.retired_at = at
     row.save()
-
-
-def type_state(row: DeviceType) -> types.DeviceType:
-    """Return the aggregate's state that a row shows."""
-    return types.DeviceType(
-        name=row.name,
-        kind="vm" if row.kind == "vm" else "board",
-        description=row.description,
-        config=row.config,
-        retired=row.retired_reason,
-    )
-
-
-def board_state(row: Board) -> boards.Board:
-    """Return the aggregate's state that a row shows."""
-    return boards.Board(
-        name=row.name,
-        device_type=row.device_type_id,
-        site=row.site,
-        tags=tuple(row.tags),
-        description=row.description,
-        config=row.config,
-        held_by=row.held_by,
-        offline=row.offline_reason,
-        quarantined=row.quarantined,
-        health="good" if row.health == "good" else "bad" if row.health == "bad" else "unknown",
-        health_reason=row.health_reason,
-        retired=row.retired_reason,
-    )
 
 
 def install() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from devices.dependents import all_types, chain_of
 from devices.domain import board as boards
 from devices.domain import device_type as types
 from devices.domain import history
 from devices.domain.config import BoardConfig, VmTypeConfig
 from devices.domain.history import Entry
-from devices.domain.parse_config import board_config, checked_vm_type_config, overlay
+from devices.domain.layers import Layer, Setting, merged, settings
+from devices.domain.parse_config import checked_board_config, checked_vm_type_config
 from devices.models import Board, DeviceType
 from lab.eventstore.store import store
 from lab.kernel.errors import NotFound
@@ -74,36 +76,39 @@ class VmTypeView:
 
 def boards_for_scheduling() -> list[BoardView]:
     """All boards that are not retired, by name."""
-    return [_view(row) for row in _in_use()]
+    return _views(_in_use())
 
 
 def board_list(*, retired: bool = False) -> list[BoardView]:
     """All boards by name, for people; with `retired` also those that are out of the inventory."""
-    rows = Board.objects.select_related("device_type").order_by("name") if retired else _in_use()
-    return [_view(row) for row in rows]
+    rows = Board.objects.order_by("name") if retired else _in_use()
+    return _views(rows)
 
 
 def board(name: str) -> BoardView:
     """One board. Raises `NotFound`."""
-    return _view(_board(name))
+    (view,) = _views([_board(name)])
+    return view
 
 
 def board_types() -> list[BoardTypeView]:
     """The types of boards that are not retired, by name, each with its boards."""
+    known = all_types()
     by_type: dict[str, list[BoardView]] = {}
     for view in boards_for_scheduling():
         by_type.setdefault(view.device_type, []).append(view)
     result = []
     for row in DeviceType.objects.filter(kind="board", retired_at=None).order_by("name"):
         members = tuple(by_type.get(row.name, ()))
-        runs = {vm for member in members for vm in member.runs} if members else set(_runs(row.config))
+        config = types.whole(chain_of(row.name, known)).config
+        runs = {vm for member in members for vm in member.runs} if members else set(_runs(config))
         result.append(
             BoardTypeView(
                 name=row.name,
                 description=row.description,
                 runs=tuple(sorted(runs)),
                 boards=members,
-                deploy=str(row.config.get("deploy", "none")),
+                deploy=str(config.get("deploy", "none")),
             )
         )
     return result
@@ -112,8 +117,13 @@ def board_types() -> list[BoardTypeView]:
 def vm_types() -> list[VmTypeView]:
     """The types of virtual machines that are not retired, by name."""
     rows = DeviceType.objects.filter(kind="vm", retired_at=None).order_by("name")
+    known = all_types()
     return [
-        VmTypeView(name=row.name, description=row.description, config=vm_type_config(row.name))
+        VmTypeView(
+            name=row.name,
+            description=row.description,
+            config=checked_vm_type_config(merged(types.layers(chain_of(row.name, known)))),
+        )
         for row in rows
     ]
 
@@ -123,16 +133,37 @@ def effective_config(name: str) -> BoardConfig:
 
     Raises `NotFound`, or `BadConfig` if a rule that is newer than the stored configuration refuses it.
     """
+    config = checked_board_config(merged(board_layers(name)))
+    assert config is not None  # only a partial one may be
+    return config
+
+
+def board_layers(name: str) -> list[Layer]:
+    """What a board's type, what that is based on, and the board itself say; the lowest first."""
     row = _board(name)
-    return board_config(row.device_type.config, row.config)
+    return boards.layers(chain_of(row.device_type_id, all_types()), row.name, row.config)
+
+
+def type_layers(name: str) -> list[Layer]:
+    """What a type and what it is based on say; the lowest first. Raises `NotFound`."""
+    return types.layers(chain_of(_type(name).name, all_types()))
+
+
+def board_settings(name: str) -> list[Setting]:
+    """Every setting of a board with where it comes from, whether they are right or not. Raises `NotFound`."""
+    return settings(BoardConfig, board_layers(name))
+
+
+def type_settings(name: str) -> list[Setting]:
+    """Every setting of a type with where it comes from. Raises `NotFound`."""
+    return settings(VmTypeConfig if _type(name).kind == "vm" else BoardConfig, type_layers(name))
 
 
 def vm_type_config(name: str) -> VmTypeConfig:
     """The configuration of a type of virtual machines, retired or not. Raises `NotFound` or `BadConfig`."""
-    row = DeviceType.objects.filter(pk=name, kind="vm").first()
-    if row is None:
+    if not DeviceType.objects.filter(pk=name, kind="vm").exists():
         raise NotFound(f"There is no type of virtual machines named {name!r}.")
-    return checked_vm_type_config(row.config)
+    return checked_vm_type_config(merged(type_layers(name)))
 
 
 def board_history(name: str) -> list[Entry]:
@@ -152,18 +183,30 @@ def device_type_history(name: str) -> list[Entry]:
 
 
 def _in_use() -> Iterable[Board]:
-    return Board.objects.select_related("device_type").exclude(state="retired").order_by("name")
+    return Board.objects.exclude(state="retired").order_by("name")
 
 
 def _board(name: str) -> Board:
-    row = Board.objects.select_related("device_type").filter(pk=name).first()
+    row = Board.objects.filter(pk=name).first()
     if row is None:
         raise NotFound(f"There is no board {name!r}.")
     return row
 
 
-def _view(row: Board) -> BoardView:
-    effective = overlay(row.device_type.config, row.config)
+def _type(name: str) -> DeviceType:
+    row = DeviceType.objects.filter(pk=name).first()
+    if row is None:
+        raise NotFound(f"There is no device type {name!r}.")
+    return row
+
+
+def _views(rows: Iterable[Board]) -> list[BoardView]:
+    known = all_types()
+    return [_view(row, known) for row in rows]
+
+
+def _view(row: Board, known: Mapping[str, types.DeviceType]) -> BoardView:
+    effective = merged(boards.layers(chain_of(row.device_type_id, known), row.name, row.config))
     return BoardView(
         name=row.name,
         device_type=row.device_type_id,
@@ -182,5 +225,6 @@ def _view(row: Board) -> BoardView:
     )
 
 
-def _runs(config: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(config.get("runs", ()))
+def _runs(config: Mapping[str, Any]) -> tuple[str, ...]:
+    found = config.get("runs", ())
+    return tuple(found) if isinstance(found, list | tuple) else ()

@@ -6,10 +6,11 @@ Deciders take the state and return the events, or raise `Rejected`; only `apply`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from devices.domain import device_type as types
 from devices.domain.device_type import DeviceType
 from devices.domain.events import (
     BoardBroughtOnline,
@@ -22,6 +23,7 @@ from devices.domain.events import (
     BoardTakenOffline,
     Health,
 )
+from devices.domain.layers import Layer, merged, traced
 from devices.domain.names import (
     checked_description,
     checked_name,
@@ -30,7 +32,7 @@ from devices.domain.names import (
     optional_reason,
     storable,
 )
-from devices.domain.parse_config import checked_board_config, overlay
+from devices.domain.parse_config import BadConfig, checked_board_config
 from lab.kernel.errors import NotFound, Rejected
 from lab.kernel.events import Event
 
@@ -129,7 +131,7 @@ def apply(state: Board, event: Event) -> Board:
 
 def register(
     state: Board,
-    device_type: DeviceType,
+    chain: Sequence[DeviceType],
     *,
     name: str,
     site: str,
@@ -137,7 +139,11 @@ def register(
     description: str,
     config: Mapping[str, Any],
 ) -> list[Event]:
-    """Decide on a new board of `device_type`. A name that was used once is never given again."""
+    """Decide on a new board. A name that was used once is never given again.
+
+    `chain`: its type, what that is based on, and so on.
+    """
+    device_type = chain[0]
     checked_name("board", name)
     if state.retired:
         raise Rejected(
@@ -153,14 +159,14 @@ def register(
             site=checked_name("site", site),
             tags=checked_tags(tags),
             description=checked_description(description),
-            config=_checked_config(device_type, config),
+            config=_checked_config(chain, name, config),
         )
     ]
 
 
 def change(
     state: Board,
-    device_type: DeviceType,
+    chain: Sequence[DeviceType],
     *,
     site: str | None = None,
     tags: Iterable[str] | None = None,
@@ -168,10 +174,12 @@ def change(
     config: Mapping[str, Any] | None = None,
     reason: str = "",
 ) -> list[Event]:
-    """Decide on a change to `device_type` (which may be the one it has); what is None stays as it is.
+    """Decide on a change; what is None stays as it is.
 
-    Without a difference nothing happens. What a running job relies on cannot change under it.
+    `chain`: the type it shall have (which may be the one it has), what that is based on, and so on. Without a
+    difference nothing happens. What a running job relies on cannot change under it.
     """
+    device_type = chain[0]
     _in_use(state)
     if device_type.name != state.device_type:
         _usable(device_type)
@@ -182,7 +190,7 @@ def change(
         wanted["tags"] = checked_tags(tags)
     if description is not None:
         wanted["description"] = checked_description(description)
-    wanted["config"] = _checked_config(device_type, state.config if config is None else config)
+    wanted["config"] = _checked_config(chain, state.name, state.config if config is None else config)
     changes = {key: value for key, value in wanted.items() if value != _now(state, key)}
     if state.held_by is not None and (held := [key for key in HELD_FAST if key in changes]):
         raise Rejected(
@@ -276,6 +284,11 @@ def is_quarantined_after(state: Board, job: int) -> bool:
     )
 
 
+def layers(chain: Sequence[DeviceType], name: str, config: Mapping[str, Any]) -> list[Layer]:
+    """Return the layers of a board's configuration, the lowest first: those of its type, then its own."""
+    return [*types.layers(chain), Layer(name=f"board {name}", config=config)]
+
+
 def exists(state: Board, name: str) -> Board:
     """Return the state of a board that was registered, or raise `NotFound`."""
     if not state.name:
@@ -307,9 +320,13 @@ def _usable(device_type: DeviceType) -> None:
         raise Rejected(f"Device type {device_type.name} is retired ({device_type.retired}): choose another.")
 
 
-def _checked_config(device_type: DeviceType, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the board's own config; what it makes of the type's must be complete and right."""
-    checked_board_config(overlay(device_type.config, config))
+def _checked_config(chain: Sequence[DeviceType], name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the board's own config; what it makes of its type's must be complete and right."""
+    found = layers(chain, name, config)
+    try:
+        checked_board_config(merged(found))
+    except BadConfig as bad:
+        raise BadConfig(traced(bad.problems, found)) from bad
     return dict(config)
 
 

@@ -10,15 +10,22 @@ from lab.kernel.events import Event, codec
 Kind = Literal["board", "vm"]
 Health = Literal["unknown", "good", "bad"]
 
+codec.upcaster("device_type.registered", 1)(lambda data: data)
+
 
 @codec.register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceTypeRegistered(Event):
+    """Schema 1 had no `base`."""
+
     type = "device_type.registered"
+    schema = 2
     name: str
     kind: Kind
     description: str
     config: dict[str, Any]
+    base: str = ""
+    """The type whose configuration this one's is laid over; empty: none."""
 
 
 @codec.register

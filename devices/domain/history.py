@@ -86,10 +86,10 @@ def _board_words(state: Board, event: Event) -> Words:
             shown = {
                 key: getattr(event, key) for key in ("device_type", "site", "tags", "description", "config")
             }
-            return "registered", _differences({}, shown), ""
+            return "registered", differences({}, shown), ""
         case BoardChanged():
             old = {key: getattr(state, key) for key in event.changes}
-            return _changed(event.changes), _differences(old, event.changes), event.reason
+            return _changed(event.changes), differences(old, event.changes), event.reason
         case BoardReserved():
             return f"reserved for job {event.job}", [], ""
         case BoardReleased():
@@ -113,11 +113,11 @@ def _board_words(state: Board, event: Event) -> Words:
 def _type_words(state: DeviceType, event: Event) -> Words:
     match event:
         case DeviceTypeRegistered():
-            shown = {"kind": event.kind, "description": event.description, "config": event.config}
-            return "registered", _differences({}, shown), ""
+            shown = {key: getattr(event, key) for key in ("kind", "base", "description", "config")}
+            return "registered", differences({}, shown), ""
         case DeviceTypeChanged():
             old = {key: getattr(state, key) for key in event.changes}
-            return _changed(event.changes), _differences(old, event.changes), event.reason
+            return _changed(event.changes), differences(old, event.changes), event.reason
         case DeviceTypeRetired():
             return "retired", [], event.reason
     return event.type, [], ""
@@ -127,7 +127,7 @@ def _changed(changes: Mapping[str, Any]) -> str:
     return f"changed {' and '.join(changes)}".replace("_", " ")
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
     """Return what differs, leaf by leaf; a text that is empty before and after is no difference."""
     before, after = _leaves("", old), _leaves("", new)
     paths = [*after, *(path for path in before if path not in after)]

@@ -44,19 +44,29 @@ class ConfigProblem:
     message: str
     hint: str = ""
     """What is allowed, or a did-you-mean."""
+    source: str = ""
+    """Who says it, where that is not the one whose configuration was looked at: ``device type kvm``."""
 
     def __str__(self) -> str:
         return (
-            (f"{self.path}: " if self.path else "") + self.message + (f" ({self.hint})" if self.hint else "")
+            (f"{self.path}: " if self.path else "")
+            + self.message
+            + (f" ({self.hint})" if self.hint else "")
+            + (f", set by {self.source}" if self.source else "")
         )
 
 
 class BadConfig(Rejected):
     """A configuration with problems."""
 
-    def __init__(self, problems: list[ConfigProblem]) -> None:
+    lead = ""
+    """Stands before each problem where they are shown one by one."""
+
+    def __init__(
+        self, problems: list[ConfigProblem], *, first: str = "The configuration cannot be used."
+    ) -> None:
         self.problems = problems
-        super().__init__("The configuration cannot be used. " + " ".join(f"{p}." for p in problems))
+        super().__init__(" ".join([first, *(f"{p}." for p in problems)]))
 
 
 REFINED: Mapping[type, Mapping[str, Rule]] = {

@@ -63,7 +63,7 @@ def register(state: Board = NOBODY, of_type: DeviceType = TYPE, **changed: Any) 
         "description": " rack 1\r\n",
         "config": CONFIG,
     }
-    return boards.register(state, of_type, **(told | changed))
+    return boards.register(state, [of_type], **(told | changed))
 
 
 def test_a_new_board_is_registered_with_its_tags_in_order() -> None:
@@ -129,7 +129,7 @@ def test_what_type_and_board_configure_together_must_be_complete() -> None:
 def test_only_what_differs_is_changed() -> None:
     changed = boards.change(
         given(REGISTERED),
-        TYPE,
+        [TYPE],
         site="here",
         tags=["c", "a"],
         description="rack 2",
@@ -142,30 +142,30 @@ def test_only_what_differs_is_changed() -> None:
 
 
 def test_no_difference_is_no_event() -> None:
-    assert boards.change(given(REGISTERED), TYPE, tags=["b", "a"]) == []
+    assert boards.change(given(REGISTERED), [TYPE], tags=["b", "a"]) == []
 
 
 def test_a_board_may_get_another_type_if_its_configuration_still_fits() -> None:
-    assert boards.change(given(REGISTERED), OTHER) == [BoardChanged(changes={"device_type": "other"})]
+    assert boards.change(given(REGISTERED), [OTHER]) == [BoardChanged(changes={"device_type": "other"})]
     strange = DeviceType(name="strange", config={"kvm": "perhaps"})
     with pytest.raises(BadConfig, match="kvm: 'perhaps' is not known here"):
-        boards.change(given(REGISTERED), strange)
+        boards.change(given(REGISTERED), [strange])
 
 
 def test_a_board_may_not_get_a_retired_type_but_keeps_one() -> None:
     retired = DeviceType(name="host", retired="slow", config=TYPE.config)
-    assert boards.change(given(REGISTERED), retired, tags=[]) == [BoardChanged(changes={"tags": []})]
+    assert boards.change(given(REGISTERED), [retired], tags=[]) == [BoardChanged(changes={"tags": []})]
     with refused("Device type old is retired"):
-        boards.change(given(REGISTERED), DeviceType(name="old", retired="slow"))
+        boards.change(given(REGISTERED), [DeviceType(name="old", retired="slow")])
 
 
 def test_what_a_running_job_relies_on_does_not_change_under_it() -> None:
     board = given(REGISTERED, RESERVED)
     with refused("Board b1 is reserved for job 7, which relies on its device type and site: take the board"):
-        boards.change(board, OTHER, site="there")
+        boards.change(board, [OTHER], site="there")
     with refused("relies on its config:"):
-        boards.change(board, TYPE, config={"ssh": {"host": "10.0.0.8"}})
-    assert boards.change(board, TYPE, description="busy", tags=["x"]) == [
+        boards.change(board, [TYPE], config={"ssh": {"host": "10.0.0.8"}})
+    assert boards.change(board, [TYPE], description="busy", tags=["x"]) == [
         BoardChanged(changes={"tags": ["x"], "description": "busy"})
     ]
 
@@ -321,7 +321,7 @@ def test_a_board_is_retired_when_no_job_has_it() -> None:
 @pytest.mark.parametrize(
     "decide",
     [
-        lambda board: boards.change(board, TYPE, tags=[]),
+        lambda board: boards.change(board, [TYPE], tags=[]),
         lambda board: boards.take_offline(board, "dust"),
         lambda board: boards.bring_online(board, ""),
         lambda board: boards.set_health(board, "good", ""),

@@ -42,7 +42,7 @@ class BoardMachine(RuleBasedStateMachine):
     @initialize()
     def register(self) -> None:
         self._record(
-            boards.register(self.board, TYPE, name="b1", site="s", tags=[], description="", config={})
+            boards.register(self.board, [TYPE], name="b1", site="s", tags=[], description="", config={})
         )
 
     @rule(job=JOBS)
@@ -87,7 +87,7 @@ class BoardMachine(RuleBasedStateMachine):
     def change(self, site: str, tags: list[str]) -> None:
         before = self.board
         if (
-            self._try(lambda: boards.change(self.board, TYPE, site=site, tags=tags))
+            self._try(lambda: boards.change(self.board, [TYPE], site=site, tags=tags))
             and self.holder is not None
         ):
             assert self.board.site == before.site

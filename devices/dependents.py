@@ -1,0 +1,77 @@
+"""Who depends on a device type: types that are based on it, and boards.
+
+Changes look at this in their transaction, once the appends of others have to wait: the read rows are as new
+as the log then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from devices.domain import board as boards
+from devices.domain import device_type as types
+from devices.domain.device_type import DeviceType
+from devices.domain.layers import merged
+from devices.domain.parse_config import BadConfig, checked_board_config, known_vm_types
+from devices.models import Board as BoardRow
+from devices.models import DeviceType as DeviceTypeRow
+from devices.states import type_state
+
+
+class BreaksOthers(BadConfig):
+    """A configuration that is right by itself, but with which something else could not be used."""
+
+    def __init__(self, what: str, bad: BadConfig) -> None:
+        self.lead = f"With this, {what} could not be used: "
+        super().__init__(
+            bad.problems, first=f"With this configuration, {what} of the type could not be used:"
+        )
+
+
+def all_types() -> dict[str, DeviceType]:
+    """Return all device types there are, also retired ones, by name."""
+    return {row.name: type_state(row) for row in DeviceTypeRow.objects.all()}
+
+
+def chain_of(name: str, known: Mapping[str, DeviceType]) -> list[DeviceType]:
+    """Return a type, the one it is based on, and so on, as far as they are known."""
+    chain: list[DeviceType] = []
+    while (found := known.get(name)) is not None and found not in chain:
+        chain.append(found)
+        name = found.base
+    return chain
+
+
+def check_dependents(name: str) -> None:
+    """Raise `BreaksOthers` if a type based on this one, or a board of one of them, could not be used now."""
+    known = all_types()
+    chains = {one: chain_of(one, known) for one in sorted(known)}
+    concerned = {one: chain for one, chain in chains.items() if name in (type_.name for type_ in chain)}
+    for one, chain in concerned.items():
+        if one != name and not chain[0].retired:
+            try:
+                types.check_layers(chain[0].kind, types.layers(chain))
+            except BadConfig as bad:
+                raise BreaksOthers(f"device type {one}", bad) from bad
+    rows = BoardRow.objects.filter(device_type_id__in=concerned).exclude(state="retired")
+    for row in rows.order_by("name"):
+        found = boards.layers(concerned[row.device_type_id], row.name, row.config)
+        try:
+            checked_board_config(merged(found))
+        except BadConfig as bad:
+            raise BreaksOthers(f"board {row.name}", bad) from bad
+
+
+def check_unused(name: str) -> None:
+    """Raise `Rejected` if boards in use have this type, or types in use are based on it."""
+    boards_ = BoardRow.objects.filter(device_type_id=name).exclude(state="retired").order_by("name")
+    based = DeviceTypeRow.objects.filter(base=name, retired_at=None).order_by("name")
+    types.check_unused(name, [row.name for row in boards_], [row.name for row in based])
+
+
+def check_runs(config: Mapping[str, Any]) -> None:
+    """Refuse names in ``runs`` that are no VM types: a typo would make a board silently useless."""
+    names = list(DeviceTypeRow.objects.filter(kind="vm").values_list("name", flat=True))
+    if problems := known_vm_types(config, names):
+        raise BadConfig(problems)
