@@ -149,6 +149,12 @@ def _leaves(path: str, value: Any) -> dict[str, str]:
         for key, below in value.items():
             found |= _leaves(f"{path}.{key}" if path else str(key), below)
         return found
+    if isinstance(value, list | tuple) and any(isinstance(entry, Mapping) for entry in value):
+        return {
+            leaf: text
+            for index, entry in enumerate(value)
+            for leaf, text in _leaves(f"{path}[{index}]", entry).items()
+        }
     if isinstance(value, list | tuple):
         return {path: ", ".join(str(entry) for entry in value)}
     return {path: str(value)}

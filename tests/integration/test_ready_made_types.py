@@ -41,7 +41,9 @@ def test_all_are_loaded_and_valid_and_a_second_time_changes_nothing() -> None:
     }
 
 
-@pytest.mark.parametrize("name", [one.name for one in ready_made.ready_made().values() if one.kind == "board"])
+@pytest.mark.parametrize(
+    "name", [one.name for one in ready_made.ready_made().values() if one.kind == "board"]
+)
 def test_a_board_of_each_type_needs_to_say_only_where_it_is(name: str) -> None:
     load(name)
     commands.register_board("b1", name, "default", [], "", WHAT_A_BOARD_ADDS, actor="lab")
@@ -84,7 +86,9 @@ def test_a_list_tells_what_there_is() -> None:
 
 def test_what_an_administrator_changed_is_kept_and_told_unless_it_shall_be_replaced() -> None:
     load("kvm")
-    commands.change_device_type("qemu-vm-x86-64", config={"qemu": "q", "machine": "m", "cpu": "c"}, actor="lab")
+    commands.change_device_type(
+        "qemu-vm-x86-64", config={"qemu": "q", "machine": "m", "cpu": "c"}, actor="lab"
+    )
     told = load("kvm")
     assert "qemu-vm-x86-64: kept, for somebody has changed it; --replace would change" in told
     assert "    config.machine: m → pc" in told
@@ -121,7 +125,9 @@ def test_what_is_retired_stays_retired() -> None:
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
-    with pytest.raises(CommandError, match=r"No ready-made device type is named kvn: there are arndale, kvm,"):
+    with pytest.raises(
+        CommandError, match=r"No ready-made device type is named kvn: there are arndale, kvm,"
+    ):
         load("kvn")
 
 
