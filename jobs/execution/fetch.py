@@ -1,44 +1,31 @@
-"""Bringing images to the worker: from allowed folders and by http, verified, unpacked, each only once.
+"""Bringing images to the worker: from allowed folders, by http and from the lab's library, each only once.
 
-The cache is content-addressed: ``objects/<sha256>`` holds unpacked content, ``known/<key>`` says which
-content a source had when it was last seen. A file that needs no unpacking is used where it lies.
+Everything is verified, and unpacked while it streams. A file that needs no unpacking is used where it lies.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
-import json
 import os
-import secrets
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from jobs.execution import web
-from jobs.execution.ports import Workplace
-from jobs.execution.unpack import packing, unpacked
+from jobs.execution.cache import Cache, Fetched
+from jobs.execution.download import ContentChanged, download
+from jobs.execution.ports import LibraryImage, Workplace
+from jobs.execution.progress import Progress, Unwatched
+from jobs.execution.unpack import packing
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DefinitionFault, InfrastructureError
 
+__all__ = ["Fetched", "Fetcher", "allowed_file"]
+
 PIECE = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """A file on the worker."""
-
-    url: str
-    path: Path
-    sha256: str
-    """Of the content at `path`, that is after unpacking."""
-    size: int
-    source_sha256: str
-    """Of the bytes as they were downloaded."""
+BEGINNINGS = 3
+"""How often a download begins anew because the content has changed meanwhile."""
 
 
 class Fetcher:
@@ -46,31 +33,47 @@ class Fetcher:
 
     def __init__(self, workplace: Workplace) -> None:
         self._place = workplace
+        self._cache = Cache(workplace.cache, workplace.max_download)
         self._locks: dict[tuple[str, bool], threading.Lock] = {}
         self._done: dict[tuple[str, bool], Fetched] = {}
+        self._moving: dict[tuple[str, bool], tuple[int, int | None]] = {}
         self._guard = threading.Lock()
 
     def get(
-        self, url: str, deadline: Deadline, *, sha256: str = "", unpack: bool = True, trusted: bool = False
+        self,
+        url: str,
+        deadline: Deadline,
+        *,
+        sha256: str = "",
+        unpack: bool = True,
+        trusted: bool = False,
+        progress: Progress | None = None,
     ) -> Fetched:
         """Return the content of a URL as a file.
 
         `sha256`: expected digest of the downloaded bytes. `trusted`: the URL comes from the lab's
-        configuration, so a file may lie anywhere. Raises `DefinitionFault` for what is wrong with the URL or
-        the content, `InfrastructureError` for what is wrong with the network or the disk.
+        configuration, so a file may lie anywhere. `progress` counts bytes as they are read or downloaded, and
+        is told of another thread's while it waits for that. Raises `DefinitionFault` for what is wrong with
+        the URL or the content, `InfrastructureError` for what is wrong with the network or the disk.
         """
-        unpack = unpack and bool(packing(urlsplit(url).path))
+        seen = progress or Unwatched()
+        unpack = unpack and bool(packing(self._name(url)))
+        key = url, unpack
         with self._guard:
-            lock = self._locks.setdefault((url, unpack), threading.Lock())
+            lock = self._locks.setdefault(key, threading.Lock())
         while not lock.acquire(timeout=max(0.01, deadline.tick)):
             deadline.check()
+            if (moving := self._moving.get(key)) is not None:
+                seen(*moving)
         try:
-            fetched = self._done.get((url, unpack))
+            fetched = self._done.get(key)
             if fetched is None:
-                with _disk_errors(self._place.cache):
-                    fetched = self._fetch(url, deadline, unpack=unpack, trusted=trusted)
-                self._done[url, unpack] = fetched
+                with self._cache.disk_errors():
+                    shared = _Shared(self._moving, key, seen)
+                    fetched = self._fetch(url, deadline, shared, unpack=unpack, trusted=trusted)
+                self._done[key] = fetched
         finally:
+            self._moving.pop(key, None)
             lock.release()
         if sha256 and sha256.lower() != fetched.source_sha256:
             raise DefinitionFault(
@@ -79,17 +82,32 @@ class Fetcher:
             )
         return fetched
 
-    def _fetch(self, url: str, deadline: Deadline, *, unpack: bool, trusted: bool) -> Fetched:
+    def _name(self, url: str) -> str:
+        """Return the file name whose ending says how the content of a URL is packed."""
+        if url.startswith("lab:"):
+            image = self._place.library.get(url.removeprefix("lab:"))
+            return image.filename if image is not None else ""
+        return urlsplit(url).path.rsplit("/", 1)[-1]
+
+    def _fetch(
+        self, url: str, deadline: Deadline, progress: Progress, *, unpack: bool, trusted: bool
+    ) -> Fetched:
         scheme = urlsplit(url).scheme.lower()
         if scheme == "file":
-            return self._from_file(url, deadline, unpack=unpack, trusted=trusted)
+            return self._from_file(url, deadline, progress, unpack=unpack, trusted=trusted)
         if scheme in ("http", "https"):
-            return self._from_web(url, deadline, unpack=unpack)
-        raise DefinitionFault(f"{url!r} cannot be fetched: allowed are file://, http:// and https:// URLs")
+            return self._from_web(url, deadline, progress, unpack=unpack)
+        if scheme == "lab":
+            return self._from_library(url, deadline, progress, unpack=unpack)
+        raise DefinitionFault(
+            f"{url!r} cannot be fetched: allowed are file://, http:// and https:// URLs, and lab:NAME"
+        )
 
     # -- files ---------------------------------------------------------------------------------------
 
-    def _from_file(self, url: str, deadline: Deadline, *, unpack: bool, trusted: bool) -> Fetched:
+    def _from_file(
+        self, url: str, deadline: Deadline, progress: Progress, *, unpack: bool, trusted: bool
+    ) -> Fetched:
         path = allowed_file(url, () if trusted else self._place.file_roots, anywhere=trusted)
         try:
             info = path.stat()
@@ -98,128 +116,102 @@ class Fetcher:
                     f"{url} is larger than the {self._place.max_download} bytes allowed here"
                 )
             key = f"{path}\n{info.st_size}\n{info.st_mtime_ns}\n{info.st_ino}\n{unpack}"
-            if (known := self._recall(url, key, path=None if unpack else path)) is not None:
+            if (known := self._cache.recall(url, key, path=None if unpack else path)) is not None:
                 return known
-            with path.open("rb") as source:
-                pieces = _pieces(source.fileno(), deadline)
-                if unpack:
-                    fetched = self._store(url, pieces, unpack=True)
-                else:
-                    digest, size = hashlib.sha256(), 0
-                    for piece in pieces:
-                        digest.update(piece)
-                        size += len(piece)
-                    sha256 = digest.hexdigest()
-                    fetched = Fetched(url=url, path=path, sha256=sha256, size=size, source_sha256=sha256)
+            pieces = _pieces(path, deadline, progress)
+            if unpack:
+                fetched = self._cache.store(url, pieces, self._name(url))
+            else:
+                digest, size = hashlib.sha256(), 0
+                for piece in pieces:
+                    digest.update(piece)
+                    size += len(piece)
+                sha256 = digest.hexdigest()
+                fetched = Fetched(url=url, path=path, sha256=sha256, size=size, source_sha256=sha256)
         except OSError as exc:
             if exc.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise DefinitionFault(f"{url} cannot be read on the worker: {exc.strerror}") from exc
-        self._remember(key, fetched)
+        self._cache.remember(key, fetched)
         return fetched
 
     # -- the web -------------------------------------------------------------------------------------
 
-    def _from_web(self, url: str, deadline: Deadline, *, unpack: bool) -> Fetched:
+    def _from_web(self, url: str, deadline: Deadline, progress: Progress, *, unpack: bool) -> Fetched:
         key = f"{url}\n{unpack}"
-        with self._exclusive(key, deadline):
-            known = self._recall(url, key)
-            validators = self._validators(key) if known is not None else {}
-            with web.download(url, deadline, self._place, validators) as answer:
-                if answer.unchanged and known is not None:
-                    return known
-                fetched = self._store(url, answer.pieces, unpack=unpack)
-            self._remember(key, fetched, validators=answer.validators)
+        with self._cache.exclusive(key, deadline):
+            known = self._cache.recall(url, key)
+            for left in reversed(range(BEGINNINGS)):
+                validators = self._cache.validators(key) if known is not None else {}
+                try:
+                    with download(url, deadline, self._place, progress, validators) as answer:
+                        if answer.unchanged and known is not None:
+                            return known
+                        fetched = self._cache.store(url, answer.pieces, self._name(url) if unpack else "")
+                    break
+                except ContentChanged as exc:
+                    if not left:
+                        raise
+                    progress.trouble(f"{exc}; it begins anew")
+            self._cache.remember(key, fetched, validators=answer.validators)
         return fetched
 
-    # -- the cache -----------------------------------------------------------------------------------
+    # -- the lab's library ---------------------------------------------------------------------------
 
-    def _store(self, url: str, pieces: Iterable[bytes], *, unpack: bool) -> Fetched:
-        objects = self._place.cache / "objects"
-        objects.mkdir(parents=True, exist_ok=True)
-        part = objects / f"{secrets.token_hex(8)}.part"
-        source, content, size = hashlib.sha256(), hashlib.sha256(), 0
-
-        def seen() -> Iterator[bytes]:
-            for piece in pieces:
-                source.update(piece)
-                yield piece
-
-        try:
-            with part.open("xb") as target:
-                name = urlsplit(url).path.rsplit("/", 1)[-1] if unpack else "the download"
-                for piece in unpacked(seen(), name, self._place.max_download):
-                    target.write(piece)
-                    content.update(piece)
-                    size += len(piece)
-            path = objects / content.hexdigest()
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        return Fetched(
-            url=url, path=path, sha256=content.hexdigest(), size=size, source_sha256=source.hexdigest()
-        )
-
-    def _known(self, key: str) -> Path:
-        return self._place.cache / "known" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
-
-    def _recall(self, url: str, key: str, *, path: Path | None = None) -> Fetched | None:
-        try:
-            data = json.loads(self._known(key).read_text())
-            where = path or self._place.cache / "objects" / data["sha256"]
-            if where.stat().st_size != data["size"]:
-                return None
-            if path is None:
-                os.utime(where)  # it is in use: the last to be thrown away
+    def _from_library(self, url: str, deadline: Deadline, progress: Progress, *, unpack: bool) -> Fetched:
+        image = self._place.library.get(url.removeprefix("lab:"))
+        if image is None:
+            raise DefinitionFault(f"there is no image {url.removeprefix('lab:')!r} in the lab's library")
+        self._check_library(url, image)
+        if not unpack:  # named by its digest: it is what it was when it was uploaded
             return Fetched(
-                url=url,
-                path=where,
-                sha256=data["sha256"],
-                size=data["size"],
-                source_sha256=data["source_sha256"],
+                url=url, path=image.path, sha256=image.sha256, size=image.size, source_sha256=image.sha256
             )
-        except (OSError, ValueError, KeyError):
-            return None
+        key = f"library\n{image.sha256}\n{packing(image.filename)}"
+        with self._cache.exclusive(key, deadline):
+            known = self._cache.recall(url, key)
+            if known is None:
+                known = self._cache.store(url, _pieces(image.path, deadline, progress), image.filename)
+                if known.source_sha256 != image.sha256:
+                    raise InfrastructureError(
+                        f"the content of {url} has changed in the lab's library: its SHA-256 is"
+                        f" {known.source_sha256}, it was uploaded as {image.sha256}; is the disk sound?"
+                    )
+                self._cache.remember(key, known)
+        return known
 
-    def _validators(self, key: str) -> dict[str, str]:
+    def _check_library(self, url: str, image: LibraryImage) -> None:
         try:
-            validators = json.loads(self._known(key).read_text()).get("validators", {})
-            return {str(name): str(value) for name, value in validators.items()}
-        except (OSError, ValueError, AttributeError):
-            return {}
-
-    def _remember(self, key: str, fetched: Fetched, *, validators: dict[str, str] | None = None) -> None:
-        path = self._known(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{secrets.token_hex(8)}.part")
-        part.write_text(
-            json.dumps(
-                {
-                    "url": fetched.url,
-                    "sha256": fetched.sha256,
-                    "size": fetched.size,
-                    "source_sha256": fetched.source_sha256,
-                    "validators": validators or {},
-                }
+            size = image.path.stat().st_size
+        except OSError as exc:
+            raise InfrastructureError(
+                f"the content of {url} is not on this worker ({image.path}: {exc.strerror}); workers on other"
+                " machines need the lab's data folder, too"
+            ) from exc
+        if size != image.size:
+            raise InfrastructureError(
+                f"the content of {url} is damaged in the lab's library: {image.path} has {size} of"
+                f" {image.size} bytes; upload it anew"
             )
-        )
-        part.replace(path)
 
-    @contextmanager
-    def _exclusive(self, key: str, deadline: Deadline) -> Iterator[None]:
-        """Hold a lock against other runs on this machine: two jobs with one URL download it once."""
-        locks = self._place.cache / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        pause = threading.Event()
-        with (locks / hashlib.sha256(key.encode()).hexdigest()).open("w") as lock:
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    deadline.check()
-                    pause.wait(0.05)
-            yield
+
+class _Shared:
+    """Progress that those can see, too, who wait for the same content."""
+
+    def __init__(
+        self,
+        moving: dict[tuple[str, bool], tuple[int, int | None]],
+        key: tuple[str, bool],
+        progress: Progress,
+    ) -> None:
+        self._moving, self._key, self._progress = moving, key, progress
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self._moving[self._key] = done, total
+        self._progress(done, total)
+
+    def trouble(self, words: str) -> None:
+        self._progress.trouble(words)
 
 
 def allowed_file(url: str, roots: tuple[Path, ...], *, anywhere: bool = False) -> Path:
@@ -246,17 +238,12 @@ def allowed_file(url: str, roots: tuple[Path, ...], *, anywhere: bool = False) -
     return path
 
 
-def _pieces(descriptor: int, deadline: Deadline) -> Iterator[bytes]:
-    while data := os.read(descriptor, PIECE):
-        deadline.check()
-        yield data
-
-
-@contextmanager
-def _disk_errors(cache: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InfrastructureError(f"the worker's disk is full: there is no room in {cache}") from exc
-        raise InfrastructureError(f"the worker cannot use its cache {cache}: {exc}") from exc
+def _pieces(path: Path, deadline: Deadline, progress: Progress) -> Iterator[bytes]:
+    done = 0
+    with path.open("rb", buffering=0) as source:
+        total = os.fstat(source.fileno()).st_size
+        while data := source.read(PIECE):
+            deadline.check()
+            yield data
+            done += len(data)
+            progress(done, total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -30,6 +30,30 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How patient downloads are."""
+
+    attempts: int = 6
+    """How often in a row it may fail before it is given up."""
+    pause: float = 0.5
+    """Seconds before the second attempt; doubled with each."""
+    silence: float = 30
+    """Seconds that a server may be silent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryImage:
+    """An image of the lab's own library, as it is when a job begins."""
+
+    path: Path
+    sha256: str
+    size: int
+    """Bytes."""
+    filename: str
+    """As it was uploaded; its ending says whether it is packed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workplace:
     """What the worker's machine offers."""
 
@@ -43,6 +67,9 @@ class Workplace:
     """Whether http URLs may lead to this machine itself (loopback, its own addresses)."""
     max_download: int = 32 * 1024**3
     """Bytes that one download may have, also after unpacking."""
+    retry: Retry = Retry()
+    library: Mapping[str, LibraryImage] = field(default_factory=dict)
+    """What ``lab:NAME`` stands for."""
 
 
 class Superseded(Exception):

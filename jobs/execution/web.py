@@ -1,4 +1,4 @@
-"""Downloading by http(s): streamed, redirects checked one by one, never from the lab's own machine.
+"""One request by http(s): streamed, redirects checked one by one, never to the lab's own machine.
 
 The address that was checked is the address that is connected to, so a name that changes its mind between the
 two leads nowhere.
@@ -6,8 +6,11 @@ two leads nowhere.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import re
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,78 +23,88 @@ from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DefinitionFault, InfrastructureError
 
 REDIRECTS = 5
-PIECE = 256 * 1024
-SILENCE = 30.0
-"""Seconds that a server may be silent."""
+PASSING = (408, 425, 429)
+"""Refusals that may be granted later; all of 5xx may, too."""
+
+
+class Passing(InfrastructureError):
+    """What went wrong may go right the next time."""
+
+    def __init__(self, message: str, *, after: float = 0) -> None:
+        super().__init__(message)
+        self.after = after
+        """Seconds that the server asks for before the next attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Reply:
     """What a server sent."""
 
-    unchanged: bool
-    """It still has what the validators describe; there are no pieces."""
+    status: int
     pieces: Iterator[bytes]
+    """Raises `Passing` when the connection breaks."""
+    start: int = 0
+    """Where in the whole the pieces begin."""
+    total: int | None = None
+    """Bytes of the whole; None: the server does not say."""
     validators: dict[str, str] = field(default_factory=dict)
     """Headers to send next time, so that nothing is sent twice."""
+    version: str = ""
+    """What names this very content for ``If-Range``; empty: nothing does."""
 
 
 @contextmanager
-def download(
-    url: str, deadline: Deadline, place: Workplace, validators: Mapping[str, str] | None = None
-) -> Iterator[Answer]:
-    """Open a download. Raises `DefinitionFault` for a URL that cannot work, `InfrastructureError` else."""
+def request(
+    url: str, deadline: Deadline, place: Workplace, headers: Mapping[str, str] | None = None
+) -> Iterator[Reply]:
+    """Ask for a URL. Raises `DefinitionFault` for one that cannot work, `Passing` for what may work later,
+    `InfrastructureError` else."""
     target = httpx.URL(url)
-    timeout = httpx.Timeout(min(SILENCE, max(0.1, deadline.remaining)))
-    with httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client:
+    timeout = httpx.Timeout(min(place.retry.silence, max(0.1, deadline.remaining)))
+    trust = ssl.create_default_context()  # what this machine trusts, a lab's own authority included
+    with httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False, verify=trust) as client:
         for _ in range(REDIRECTS + 1):
             deadline.check()
-            response = _open(client, url, target, place, dict(validators or {}))
+            response = _open(client, url, target, place, dict(headers or {}))
             if not response.has_redirect_location:
                 break
             response.close()
             target = target.join(response.headers["location"])
         else:
             raise DefinitionFault(f"{url} redirects more than {REDIRECTS} times")
-        try:
-            if response.status_code == httpx.codes.NOT_MODIFIED:
-                yield Answer(unchanged=True, pieces=iter(()))
-                return
-            _check_status(url, response)
-            yield Answer(
-                unchanged=False,
-                pieces=_pieces(url, response, deadline, place.max_download),
-                validators=_validators(response),
-            )
-        finally:
-            response.close()
+        with contextlib.closing(response):
+            _check_status(url, response, part="Range" in (headers or {}))
+            yield _reply(url, response, deadline)
 
 
 def _open(
-    client: httpx.Client, url: str, target: httpx.URL, place: Workplace, validators: dict[str, str]
+    client: httpx.Client, url: str, target: httpx.URL, place: Workplace, headers: dict[str, str]
 ) -> httpx.Response:
     if target.scheme not in ("http", "https") or not target.host:
         raise DefinitionFault(f"{url} leads to {target}: only http:// and https:// URLs may be downloaded")
     address = _address(url, target, place)
     port = f":{target.port}" if target.port else ""
-    request = client.build_request(
+    asked = client.build_request(
         "GET",
         target.copy_with(host=address),
         headers={
             "Host": target.netloc.decode().rpartition("@")[2] or f"{target.host}{port}",
             "Accept-Encoding": "identity",
-            **validators,
+            **headers,
         },
         extensions={"sni_hostname": target.host},
     )
     try:
-        return client.send(request, stream=True)
+        return client.send(asked, stream=True)
     except httpx.TimeoutException as exc:
-        raise InfrastructureError(
-            f"{url} could not be downloaded: {target.host} did not answer in time"
-        ) from exc
+        raise Passing(f"{url} could not be downloaded: {target.host} did not answer in time") from exc
     except httpx.HTTPError as exc:
-        raise InfrastructureError(f"{url} could not be downloaded: {exc}") from exc
+        if "CERTIFICATE_VERIFY_FAILED" in str(exc):
+            raise InfrastructureError(
+                f"{url} could not be downloaded: the worker does not trust the certificate of {target.host}"
+                f" ({str(exc).partition('CERTIFICATE_VERIFY_FAILED] ')[2] or exc})"
+            ) from exc
+        raise Passing(f"{url} could not be downloaded: {str(exc) or type(exc).__name__}") from exc
 
 
 def refuse_local(url: str, place: Workplace) -> None:
@@ -106,7 +119,9 @@ def _address(url: str, target: httpx.URL, place: Workplace) -> str:
     try:
         found = socket.getaddrinfo(target.host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
-        raise InfrastructureError(f"{url} could not be downloaded: {target.host} has no address") from exc
+        words = f"{url} could not be downloaded: {target.host} has no address"
+        later = isinstance(exc, socket.gaierror) and exc.errno == socket.EAI_AGAIN
+        raise (Passing(words) if later else InfrastructureError(words)) from exc
     addresses = [str(info[4][0]) for info in found]
     if not place.allow_local_http:
         for address in addresses:
@@ -127,39 +142,54 @@ def _local(address: str) -> bool:
     return str(ip) in own
 
 
-def _check_status(url: str, response: httpx.Response) -> None:
+def _check_status(url: str, response: httpx.Response, *, part: bool) -> None:
     code = response.status_code
-    if code == httpx.codes.OK:
+    if code in (httpx.codes.OK, httpx.codes.NOT_MODIFIED):
         return
-    words = f"{url} could not be downloaded: the server answered {code} {response.reason_phrase}"
-    if 400 <= code < 500 and code not in (408, 425, 429):
-        raise DefinitionFault(words)
-    raise InfrastructureError(words)
+    # 416: the content has become shorter; whoever asked for the part sees to it
+    if part and code in (httpx.codes.PARTIAL_CONTENT, httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE):
+        return
+    words = f"{url} could not be downloaded: the server answered {code} {response.reason_phrase}".rstrip()
+    if code in PASSING or code >= 500:
+        after = response.headers.get("retry-after", "")
+        raise Passing(words, after=float(after) if after.isdigit() else 0)
+    raise DefinitionFault(words) if code >= 400 else InfrastructureError(words)
 
 
-def _validators(response: httpx.Response) -> dict[str, str]:
-    if etag := response.headers.get("etag"):
-        return {"If-None-Match": etag}
-    if modified := response.headers.get("last-modified"):
-        return {"If-Modified-Since": modified}
-    return {}
+def _reply(url: str, response: httpx.Response, deadline: Deadline) -> Reply:
+    headers = response.headers
+    length = headers.get("content-length", "")
+    start, total = 0, int(length) if length.isdigit() else None
+    if response.status_code == httpx.codes.PARTIAL_CONTENT:
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("content-range", "").strip())
+        if found is None:
+            raise InfrastructureError(
+                f"{url} could not be downloaded: the server sent a part without saying which"
+            )
+        start = int(found[1])
+        total = int(found[2]) if found[2] != "*" else start + total if total is not None else None
+    etag, modified = headers.get("etag", ""), headers.get("last-modified", "")
+    validators = {"If-None-Match": etag} if etag else {"If-Modified-Since": modified} if modified else {}
+    return Reply(
+        status=response.status_code,
+        pieces=_pieces(url, response, deadline, int(length) if length.isdigit() else None),
+        start=start,
+        total=total,
+        validators=validators,
+        version=modified if not etag or etag.startswith("W/") else etag,
+    )
 
 
-def _pieces(url: str, response: httpx.Response, deadline: Deadline, limit: int) -> Iterator[bytes]:
-    expected = response.headers.get("content-length", "")
-    if expected.isdigit() and int(expected) > limit:
-        raise DefinitionFault(f"{url} is larger than the {limit} bytes that this lab allows")
+def _pieces(url: str, response: httpx.Response, deadline: Deadline, expected: int | None) -> Iterator[bytes]:
     size = 0
     try:
-        for piece in response.iter_raw(PIECE):
+        for piece in response.iter_raw():  # as it comes: what a break would leave in a larger piece is lost
             deadline.check()
             size += len(piece)
-            if size > limit:
-                raise DefinitionFault(f"{url} is larger than the {limit} bytes that this lab allows")
             yield piece
     except httpx.TimeoutException as exc:
-        raise InfrastructureError(f"{url} could not be downloaded: the server stopped sending") from exc
+        raise Passing(f"{url} could not be downloaded: the server stopped sending") from exc
     except httpx.HTTPError as exc:
-        raise InfrastructureError(f"{url} could not be downloaded: {exc}") from exc
-    if expected.isdigit() and size != int(expected):
-        raise InfrastructureError(f"{url} could not be downloaded: it ended after {size} of {expected} bytes")
+        raise Passing(f"{url} could not be downloaded: {str(exc) or type(exc).__name__}") from exc
+    if expected is not None and size != expected:
+        raise Passing(f"{url} could not be downloaded: it ended after {size} of {expected} bytes")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.execution import fetch
+from jobs.execution import cache
 from jobs.execution.fetch import Fetcher
 from jobs.execution.ports import Workplace
 from lab.kernel.deadline import Deadline
@@ -69,7 +69,7 @@ def test_what_is_cached_is_not_unpacked_again(
     (root / "disk.img.gz").write_bytes(gzip.compress(b"content"))
     url = (root / "disk.img.gz").as_uri()
     first = Fetcher(place).get(url, soon())
-    monkeypatch.setattr(fetch, "unpacked", lambda *_: pytest.fail("unpacked once more"))
+    monkeypatch.setattr(cache, "unpacked", lambda *_: pytest.fail("unpacked once more"))
 
     assert Fetcher(place).get(url, soon()) == first
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jobs.execution.fetch import Fetcher
-from jobs.execution.ports import Workplace
+from jobs.execution.ports import Retry, Workplace
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DefinitionFault, InfrastructureError
 
@@ -85,7 +85,13 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Workplace:
-    return Workplace(cache=tmp_path / "cache", scratch=tmp_path, file_roots=(), allow_local_http=True)
+    return Workplace(
+        cache=tmp_path / "cache",
+        scratch=tmp_path,
+        file_roots=(),
+        allow_local_http=True,
+        retry=Retry(attempts=3, pause=0.01),
+    )
 
 
 def soon() -> Deadline:
