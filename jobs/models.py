@@ -74,6 +74,7 @@ class Job(models.Model):
             models.Index(fields=["public", "board", "id"], name="job_board"),
             models.Index(fields=["public", "host_type", "id"], name="job_type"),
             models.Index(fields=["public", "submitter", "id"], name="job_submitter"),
+            models.Index(fields=["public", "name", "id"], name="job_name"),
             models.Index(fields=["submitter", "id"], name="job_mine"),
             # Only ever a handful of jobs has not ended: what the scheduler and the reconciler look for.
             models.Index(fields=["open", "public", "id"], name="job_open"),

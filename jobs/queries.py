@@ -7,12 +7,13 @@ So a snapshot and the following deltas always make up the snapshot of now.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypedDict, TypeVar
 
 import msgspec
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from jobs import console_log, lab_view, rows
 from jobs.domain import job as life
@@ -210,6 +211,39 @@ def waiting_for(row: Job) -> list[JsonObject]:
     plan = scheduling.plan(lab_view.waiting_jobs(), boards)
     refusals = plan.why(asks)
     return [{"board": one.board, "reason": one.reason} for one in refusals]
+
+
+def previous(user: User, job: Job, *, passed: bool = False) -> int | None:
+    """The last job of the same name before this one that has ended; with `passed`, without any failure."""
+    wanted = Q(name=job.name, pk__lt=job.id, finished_at__isnull=False)
+    if passed:
+        wanted &= Q(outcome="complete", failed=0, passed__gt=0)
+    found = [Job.objects.filter(one & wanted).aggregate(last=Max("id"))["last"] for one in _visible(user)]
+    return max((one for one in found if one is not None), default=None)
+
+
+def runs_of(user: User, name: str, *, before: int | None = None, limit: int = PAGE) -> list[JsonObject]:
+    """The last jobs of a name that have ended, the newest last, up to `before` (itself included)."""
+    wanted = Q(name=name, finished_at__isnull=False)
+    if before is not None:
+        wanted &= Q(pk__lte=before)
+    found: dict[int, Job] = {}
+    for one in _visible(user):
+        for row in Job.objects.filter(one & wanted).order_by("-id")[:limit]:
+            found[row.id] = row
+    return [rows.summary(found[number]) for number in sorted(found)[-limit:]]
+
+
+def case_history(
+    numbers: Sequence[int], *, node: str, suite: str, case: str, test_set: str = ""
+) -> dict[int, JsonObject]:
+    """What became of one test case in each of these jobs, which the user must be known to see; by number.
+
+    Where a job reports a case more than once the last one counts.
+    """
+    named = dict(Node.objects.filter(job__in=numbers, name=node).values_list("job", "index"))
+    found = Result.objects.filter(job__in=named, suite=suite, case=case, set=test_set).order_by("version")
+    return {one.job_id: rows.result(one) for one in found if named[one.job_id] == one.node}
 
 
 def definition_text(number: int) -> str:

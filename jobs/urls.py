@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs.views import job, lists, replay, submit
+from jobs.views import compare, job, lists, replay, submit
 
 app_name = "jobs"
 urlpatterns = [
@@ -16,5 +16,9 @@ urlpatterns = [
     path("jobs/<int:job_id>/replay/", replay.replay, name="replay"),
     path("jobs/<int:job_id>/cancel", job.cancel, name="cancel"),
     path("jobs/<int:job_id>/resubmit", submit.resubmit, name="resubmit"),
+    path("jobs/<int:job_id>/compare/", compare.choose, name="compare-with"),
+    path("compare/", compare.two, name="compare-two"),
+    path("compare/<int:a>/<int:b>/", compare.compare, name="compare"),
+    path("trends/", compare.trend, name="trend"),
     path("submit/", submit.submit, name="submit"),
 ]

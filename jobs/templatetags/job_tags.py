@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from jobs.domain.comparing import Pair
 from jobs.presentation import bar, tally, verdict
 from lab.web.tags import as_datetime, duration, icon
 
@@ -48,3 +51,59 @@ def took(job: Mapping[str, Any]) -> str:
     """Return how long a finished job ran, or nothing."""
     started, finished = as_datetime(job["started_at"]), as_datetime(job["finished_at"])
     return duration((finished - started).total_seconds()) if started and finished else ""
+
+
+VERDICTS = {
+    "pass": ("check", "pass", "passed"),
+    "fail": ("x", "fail", "failed"),
+    "skip": ("minus", "idle", "skipped"),
+}
+
+
+@register.simple_tag
+def verdict_of(result: Mapping[str, Any] | None) -> SafeString:
+    """Draw what became of a test case: icon, word, and the measurement or message."""
+    if result is None:
+        return format_html('<span class="t3">{}</span>', "not reported")
+    shown, tone, word = VERDICTS.get(result["result"], ("circle-dashed", "idle", "unknown"))
+    measured = f"{result['measurement']} {result['units']}".strip() if result["measurement"] else ""
+    return format_html(
+        '<span class="c-{}" title="{}">{}</span> {}',
+        tone,
+        word,
+        icon(shown, "i-s"),
+        measured or result["message"] or word,
+    )
+
+
+@register.simple_tag
+def trend_of(job: Mapping[str, Any], pair: Pair) -> str:
+    """Return the address of the trend of a test case."""
+    wanted = {"name": job["name"], "node": pair.node, "suite": pair.suite, "set": pair.set, "case": pair.case}
+    return reverse("jobs:trend") + "?" + urlencode(wanted)
+
+
+@register.simple_tag
+def moment_of(job: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    """Return the address of the replay just before a result."""
+    started = as_datetime(job["started_at"])
+    since = max(0.0, result["at"] - started.timestamp() - 5) if started else 0.0
+    return reverse("jobs:replay", args=[job["id"]]) + f"?t={since:.1f}"
+
+
+@register.simple_tag
+def two_bars(a: float, b: float, longest: float, hot: bool) -> SafeString:
+    """Draw how long something took in two runs. An SVG, whose widths the CSP allows."""
+    return format_html(
+        '<svg class="two-bars" viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="a" width="{}" height="7"/><rect class="{}" y="9" width="{}" height="7"/></svg>',
+        round(100 * a / longest, 2),
+        "hot" if hot else "b",
+        round(100 * b / longest, 2),
+    )
+
+
+@register.filter
+def percent(value: float) -> str:
+    """Return ``+1.0 %`` or ``−3.5 %``."""
+    return f"{value:+.1f} %".replace("-", "\N{MINUS SIGN}")
