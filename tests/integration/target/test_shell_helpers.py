@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -434,6 +435,42 @@ def test_packages_are_installed_with_what_the_system_has_and_failures_are_retrie
     assert node.results()["lava-test-shell-install"].result == "pass"
     assert log.read_text().splitlines() == ["update -q", "install -q -y net-tools a b"] * 2
     assert "could not install net-tools a b; trying again" in node.text
+
+
+def test_packages_that_are_installed_need_no_network(lab: Lab) -> None:
+    tools, log = lab.folder / "tools", lab.folder / "log"
+    fake(tools, "apt-get", f'echo "$@" >>{log}')
+    fake(tools, "dpkg-query", 'for last; do :; done; [ "$last" = absent ] || printf "installed "')
+    fake(tools, "id", "echo 0")
+    env = {"PATH": f"{tools}:{lab.shell.path}"}
+    node = lab.start("server", definition("true", extra="install: {deps: [one, -y, two]}\n"), env=env)
+    lab.run()
+    assert node.results()["lava-test-shell-install"].result == "pass"
+    assert not log.exists()
+    lab.nodes.clear()
+    lab.start("server", definition("true", extra="install: {deps: [one, absent]}\n"), env=env)
+    lab.run()
+    assert log.read_text().splitlines()[-1] == "install -q -y one absent"
+
+
+def test_a_reference_is_a_result_with_the_place_of_its_evidence(lab: Lab) -> None:
+    url = "https://archive.example/log file.txt?a=b"
+    node = run(
+        lab,
+        "lava-test-set start logs",
+        f"lava-test-reference upload --result pass --reference '{url}'",
+        "lava-test-set stop",
+        "lava-test-reference upload --result pass || echo refused",
+    )
+    found = node.results()["upload"]
+    assert (found.result, found.set, found.message) == ("pass", "logs", url)
+    assert "usage: lava-test-reference" in node.text
+    assert "refused\n" in node.text
+
+
+def test_a_node_knows_the_address_that_others_reach_it_at(lab: Lab) -> None:
+    node = run(lab, 'echo "at=$(lava-target-ip)."')
+    assert re.search(r"at=(\d+\.\d+\.\d+\.\d+)?\.\n", node.text)
 
 
 def test_a_system_without_a_package_manager_fails_that_installation_with_words(lab: Lab) -> None:
