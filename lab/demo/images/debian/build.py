@@ -16,7 +16,6 @@ from pathlib import Path
 from lab.demo.images import disks
 from lab.demo.images.architecture import AMD64
 from lab.demo.images.build import bios_disk, this_machine
-from lab.demo.images.build import recipe as guest_recipe
 from lab.demo.images.errors import ImageError
 from lab.demo.images.guest_tree import initramfs
 from lab.demo.images.kernel import read_kernel
@@ -67,9 +66,10 @@ def packages(form: str) -> list[str]:
 
 
 def recipe(form: str) -> str:
-    """Return a digest of everything here that decides what the disk is."""
-    digest = hashlib.sha256(f"{guest_recipe()} {form} {packages(form)}\n".encode())
-    for path in sorted([*HERE.glob("*.py"), *HERE.glob("files/*")]):
+    """Return a digest of everything that decides what the disk is."""
+    digest = hashlib.sha256(f"{form} {packages(form)}\n".encode())
+    shared = [HERE.parent / name for name in ("disks.py", "guest_tree.py", "kernel.py")]
+    for path in [*shared, *sorted([*HERE.parent.glob("guest/*"), *HERE.glob("*.py"), *HERE.glob("files/*")])]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
