@@ -221,6 +221,8 @@ class BoardConfig:
     """Seconds for one small command on the host."""
     kvm: str = "auto"
     """``auto``: probe with a real guest and fall back to emulation; ``never``: always emulate."""
+    kvm_timeout: float = 6
+    """Seconds that this guest may take; more where the host is slow, as an emulated one is."""
     cleanup_timeout: float = 60
     """Seconds for the whole clean-up."""
     cache_limit: int = 20 * 1024
@@ -245,6 +247,8 @@ class VmTypeConfig:
     machine: str = ""
     cpu: str = ""
     """CPU model under emulation."""
+    kvm_qemu: str = ""
+    """The binary under KVM where it differs: 32-bit ARM on a 64-bit host takes ``qemu-system-aarch64``."""
     kvm_machine: str = ""
     """Machine under KVM where it differs (``virt,gic-version=host``)."""
     kvm_cpu: str = "host"

@@ -86,6 +86,7 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "command_timeout": rules.seconds(3600),
         "cleanup_timeout": rules.seconds(3600),
         "kvm": rules.one_of("auto", "never"),
+        "kvm_timeout": rules.seconds(3600),
         "cache_limit": rules.whole(1, 1024**3),
     },
     ConsoleConfig: {
@@ -131,6 +132,7 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "qemu": rules.optional(rules.program),
         "machine": rules.optional(rules.word),
         "cpu": rules.optional(rules.word),
+        "kvm_qemu": rules.optional(rules.program),
         "kvm_machine": rules.optional(rules.word),
         "kvm_cpu": rules.word,
         "memory": rules.whole(16, 1024**2),

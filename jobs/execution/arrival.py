@@ -97,7 +97,7 @@ class Arrival:
 
     def acceleration(self, place: Place, config: VmTypeConfig) -> bool:
         """Find out whether VMs of a type can use KVM, and say so."""
-        found = kvm.look(self.line, place, config, self._job.board.kvm, self._run.deadline)
+        found = kvm.look(self.line, place, config, self._job.board, self._run.deadline)
         if not found.words:
             return False
         case = f"kvm-{config.qemu.rsplit('/', 1)[-1].removeprefix('qemu-system-')}"

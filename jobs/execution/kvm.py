@@ -7,21 +7,20 @@ the host until it boots again.
 from __future__ import annotations
 
 import io
+import math
 import struct
 from dataclasses import dataclass
 
-from devices.domain.config import VmTypeConfig
+from devices.domain.config import BoardConfig, VmTypeConfig
 from devices.drivers.shell import HostShell, quote
 from jobs.execution.host import Place
 from lab.kernel.deadline import Deadline
-
-SECONDS = 6
-"""How long the guest may take."""
 
 # out 0x3f8, 'K'; out 0xf4, 0x10 (isa-debug-exit: QEMU ends with status 0x21); hlt; jmp back to hlt
 _X86 = bytes.fromhex("baf803b04beeb010e6f4f4ebfd").ljust(510, b"\0") + b"\x55\xaa"
 # PSCI SYSTEM_OFF through hvc: QEMU ends with status 0
 _ARM64 = struct.pack("<4I", 0x52800100, 0x72B08000, 0xD4000002, 0x14000000)
+_ARM32 = struct.pack("<4I", 0xE3000008, 0xE3480400, 0xE1400070, 0xEAFFFFFE)
 
 _RUN = """
 {command} </dev/null >{output} 2>&1 &
@@ -59,27 +58,29 @@ def _same_machine(qemu: str, machine: str) -> bool:
     return _architecture(qemu) == {"i686": "x86_64", "arm64": "aarch64"}.get(machine, machine)
 
 
-def look(shell: HostShell, place: Place, config: VmTypeConfig, policy: str, deadline: Deadline) -> Kvm:
+def look(shell: HostShell, place: Place, config: VmTypeConfig, board: BoardConfig, deadline: Deadline) -> Kvm:
     """Find out whether VMs of this type can use KVM here."""
-    if not config.qemu.rsplit("/", 1)[-1].startswith("qemu-system-"):
+    qemu = config.kvm_qemu or config.qemu
+    if not qemu.rsplit("/", 1)[-1].startswith("qemu-system-"):
         return Kvm(usable=False, words="")
-    if policy == "never":
+    if board.kvm == "never":
         return Kvm(usable=False, words="the board is configured to emulate")
-    if not _same_machine(config.qemu, place.machine):
+    if not _same_machine(qemu, place.machine):
         return Kvm(usable=False, words=f"{config.qemu} is emulation on a host that is {place.machine}")
     if not place.has_kvm:
         return Kvm(usable=False, words="there is no /dev/kvm that may be opened", surprising=True)
-    answer = _probe(shell, place, config, deadline)
+    answer = _probe(shell, place, config, board.kvm_timeout, deadline)
     if answer == "works":
         return Kvm(usable=True, words="a guest ran under KVM")
     if answer == "hangs":
-        words = f"a guest under KVM hung (it did not end within {SECONDS} s)"
+        words = f"a guest under KVM hung (it did not end within {board.kvm_timeout:g} s)"
         return Kvm(usable=False, words=words, surprising=True)
     return Kvm(usable=False, words=f"a guest under KVM {answer}", surprising=True)
 
 
-def _probe(shell: HostShell, place: Place, config: VmTypeConfig, deadline: Deadline) -> str:
-    name = config.qemu.rsplit("/", 1)[-1]
+def _probe(shell: HostShell, place: Place, config: VmTypeConfig, seconds: float, deadline: Deadline) -> str:
+    qemu = config.kvm_qemu or config.qemu
+    name = qemu.rsplit("/", 1)[-1] + ("-32" if _is_arm32(config) else "")
     if known := place.known.get(f"kvm-{name}-{place.boot_id}"):
         return known
     cache = f"{place.cache}/kvm-{name}-{place.boot_id}"
@@ -93,7 +94,7 @@ def _probe(shell: HostShell, place: Place, config: VmTypeConfig, deadline: Deadl
             output=quote(output),
             guest=quote(guest),
             cache=quote(cache),
-            seconds=SECONDS,
+            seconds=math.ceil(seconds),
             expected=expected,
         ),
         deadline,
@@ -104,9 +105,16 @@ def _probe(shell: HostShell, place: Place, config: VmTypeConfig, deadline: Deadl
 def _guest(config: VmTypeConfig, path: str) -> tuple[list[str], bytes, int]:
     """Return the command, the guest's bytes, and the exit status that proves that they ran."""
     common = ["-nodefaults", "-no-user-config", "-display", "none", "-accel", "kvm", "-m", "64"]
-    if _architecture(config.qemu) == "x86_64":
+    qemu = config.kvm_qemu or config.qemu
+    if _architecture(qemu) == "x86_64":
         exit_device = ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
         drive = ["-drive", f"file={path.replace(',', ',,')},format=raw,if=ide"]
-        return [config.qemu, "-M", "pc", "-cpu", config.kvm_cpu, *common, *exit_device, *drive], _X86, 33
+        return [qemu, "-M", "pc", "-cpu", config.kvm_cpu, *common, *exit_device, *drive], _X86, 33
     machine = config.kvm_machine or config.machine
-    return [config.qemu, "-M", machine, "-cpu", config.kvm_cpu, *common, "-kernel", path], _ARM64, 0
+    content = _ARM32 if _is_arm32(config) else _ARM64
+    return [qemu, "-M", machine, "-cpu", config.kvm_cpu, *common, "-kernel", path], content, 0
+
+
+def _is_arm32(config: VmTypeConfig) -> bool:
+    """Whether guests start in 32-bit mode; on a 64-bit host the CPU is told so."""
+    return _architecture(config.kvm_qemu or config.qemu) == "arm" or "aarch64=off" in config.kvm_cpu

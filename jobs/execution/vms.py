@@ -48,7 +48,15 @@ def qemu_command(spec: VmSpec, disk: str) -> list[str]:
     """Return the command that starts a VM of the lab's VM types; `disk` is its throw-away overlay."""
     config, files = spec.config, spec.files
     command = [
-        *(config.qemu, "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none"),
+        *(
+            (config.kvm_qemu if spec.kvm else "") or config.qemu,
+            "-name",
+            spec.name,
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+        ),
         *("-M", (config.kvm_machine if spec.kvm else "") or config.machine),
         *("-accel", "kvm" if spec.kvm else "tcg", "-cpu", config.kvm_cpu if spec.kvm else config.cpu),
         *("-m", str(spec.memory), "-smp", str(spec.cpus)),

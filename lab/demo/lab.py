@@ -30,6 +30,7 @@ VM_TYPES: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
         {
             "qemu": "qemu-system-arm",
             "machine": "virt,highmem=off",
+            "kvm_qemu": "qemu-system-aarch64",
             "kvm_machine": "virt,gic-version=host",
             "cpu": "cortex-a15",
             "kvm_cpu": "host,aarch64=off",

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -290,6 +291,25 @@ def test_the_probes_guest_runs_on_arm(tmp_path: Path) -> None:
     assert subprocess.run(emulated, timeout=60, check=False).returncode == expected
 
 
+def test_a_32_bit_guest_runs_under_kvm_with_the_64_bit_hosts_qemu(tmp_path: Path) -> None:
+    path = tmp_path / "guest"
+    arm = VmTypeConfig(
+        qemu="qemu-system-arm", machine="virt", cpu="cortex-a15",
+        kvm_qemu="qemu-system-aarch64", kvm_cpu="host,aarch64=off",
+    )  # fmt: skip
+    command, content, expected = kvm._guest(arm, str(path))
+    path.write_bytes(content)
+
+    # Emulated, only the 32-bit program starts in that mode.
+    given = {"kvm": "tcg", "qemu-system-aarch64": "qemu-system-arm", "host,aarch64=off": "cortex-a15"}
+    emulated = [given.get(word, word) for word in command]
+
+    assert command[0] == "qemu-system-aarch64"
+    assert subprocess.run(emulated, timeout=60, check=False).returncode == expected
+    assert qemu_command(spec(kvm=True, config=arm), "")[0] == "qemu-system-aarch64"
+    assert qemu_command(spec(kvm=False, config=arm), "")[0] == "qemu-system-arm"
+
+
 @pytest.mark.parametrize(
     ("body", "usable", "words"),
     [
@@ -302,12 +322,10 @@ def test_kvm_is_judged_by_what_its_guest_does(
     host: LocalHost,
     board: BoardConfig,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     body: str,
     usable: bool,
     words: str,
 ) -> None:
-    monkeypatch.setattr(kvm, "SECONDS", 1)
     qemu = tmp_path / "qemu-system-x86_64"
     qemu.write_text(f"#!/bin/sh\n{'exec ' if body.startswith('sleep') else ''}{body}\n")
     qemu.chmod(0o755)
@@ -319,7 +337,7 @@ def test_kvm_is_judged_by_what_its_guest_does(
     )
     config = VmTypeConfig(qemu=str(qemu), machine="pc", cpu="qemu64")
 
-    found = kvm.look(host, place, config, "auto", soon())
+    found = kvm.look(host, place, config, replace(board, kvm_timeout=1), soon())
 
     assert (found.usable, found.surprising) == (usable, not usable)
     assert found.words.startswith(words)
@@ -349,9 +367,8 @@ def test_kvm_is_not_tried_where_it_cannot_be(
     values = {name: getattr(first, name) for name in first.__slots__}
     place = type(first)(**{**values, "machine": machine, "has_kvm": has_kvm})
 
-    found = kvm.look(
-        host, place, VmTypeConfig(qemu="qemu-system-x86_64", machine="pc", cpu="x"), policy, soon()
-    )
+    config = VmTypeConfig(qemu="qemu-system-x86_64", machine="pc", cpu="x")
+    found = kvm.look(host, place, config, replace(board, kvm=policy), soon())
 
     assert not found.usable
     assert words in found.words
