@@ -18,7 +18,7 @@ from django.db.models import Max
 
 from devices.commands import load_board
 from devices.domain import board as boards
-from jobs import lab_view, leases, queries
+from jobs import delivering, lab_view, leases, queries
 from jobs.domain import job as life
 from jobs.domain import scheduling
 from jobs.domain.definition.model import Definition
@@ -103,8 +103,12 @@ def request_cancel(number: int, reason: str = "", *, user: User, cause: str) -> 
         events = life.request_cancel(job, reason=reason.strip(), at=time.time())
         if not events:
             return
-        appends = [Append(stream=life.stream(number), expected=version, events=events)]
         follow_ups: list[FollowUp] = []
+        if job.life in ("queued", "assigned"):  # that was its end
+            told = delivering.planned(number, "canceled")
+            events += told
+            follow_ups += delivering.follow_ups(number, told)
+        appends = [Append(stream=life.stream(number), expected=version, events=events)]
         if job.life == "assigned":
             appends += board_returned(job, reason=f"job {number} was canceled before it started")
             follow_ups.append(SCHEDULE)
@@ -190,14 +194,16 @@ def lose_job(number: int, fence: int, reason: str) -> bool:
         except Stale:
             leases.drop(number, fence)
             return False
+        told = delivering.planned(number, "canceled" if job.life == "canceling" else "incomplete")
         with transaction.atomic():
             store.append(
-                Append(stream=life.stream(number), expected=version, events=events),
+                Append(stream=life.stream(number), expected=version, events=[*events, *told]),
                 *board_returned(job, reason=f"job {number} was lost", dirt=reason),
                 meta=Meta(actor=LAB, cause="lease"),
                 follow_ups=[
                     FollowUp(task="jobs.tasks.recover_board", args=(number,), site=job.site),
                     SCHEDULE,
+                    *delivering.follow_ups(number, told),
                 ],
             )
             leases.drop(number, fence)

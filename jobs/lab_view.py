@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 
 from devices import queries as inventory
+from jobs import mail
 from jobs.domain.definition.lab_view import BoardTypeView, BoardView, LabView
 from jobs.domain.scheduling import Candidate, Waiting
 from jobs.models import Job
@@ -16,6 +17,7 @@ from jobs.models import Job
 def lab_view() -> LabView:
     """What a definition is checked against."""
     limits = settings.LABBOOK
+    vm_types = inventory.vm_types()
     return LabView(
         board_types={
             one.name: BoardTypeView(
@@ -26,7 +28,9 @@ def lab_view() -> LabView:
             )
             for one in inventory.board_types()
         },
-        vm_types=frozenset(one.name for one in inventory.vm_types()),
+        vm_types=frozenset(one.name for one in vm_types),
+        launched=frozenset(one.name for one in vm_types if one.config.launch),
+        sends_mail=mail.configured(),
         groups=frozenset(Group.objects.values_list("name", flat=True)),
         file_roots=tuple(limits["FILE_ROOTS"]),
         max_timeout=limits["MAX_TIMEOUT"],

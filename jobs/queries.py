@@ -165,6 +165,19 @@ def job_snapshot(user: User, number: int, after: int = 0) -> JsonObject:
     # Before anything else is read: a row that changes meanwhile may come twice, but is never missed.
     position = store.head()
     row = seen_job(user, number)
+    return _snapshot(row, after, position) | {"resubmitted_as": _resubmitted_as(user, number)}
+
+
+def whole_snapshot(number: int) -> JsonObject:
+    """Everything about a job, whoever asks: for what the lab itself says about it."""
+    row = Job.objects.filter(pk=number).first()
+    if row is None:
+        raise NotFound(f"There is no job {number}.")
+    return _snapshot(row, 0, store.head())
+
+
+def _snapshot(row: Job, after: int, position: int) -> JsonObject:
+    number = row.id
     nodes = list(Node.objects.filter(job=number).order_by("index"))
     sizes = console_log.sizes(number)
     return {
@@ -172,7 +185,6 @@ def job_snapshot(user: User, number: int, after: int = 0) -> JsonObject:
         "failure": row.failure,
         "waiting": waiting_for(row),
         "cancel": row.cancel,
-        "resubmitted_as": _resubmitted_as(user, number),
         "nodes": [rows.node(node, sizes.get(node.index, 0)) for node in nodes],
         "running": [{"node": node.index, **case} for node in nodes for case in node.running],
         "results": [rows.result(one) for one in _touched(Result, number, after)],

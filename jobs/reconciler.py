@@ -16,11 +16,12 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from jobs import commands, leases
-from jobs.models import Job, Lease
+from jobs import commands, delivering, leases
+from jobs.models import Delivery, Job, Lease
 from lab.eventstore import followups
 
 EVERY = 5.0
@@ -38,11 +39,13 @@ class Reconciler:
 
     def __init__(self) -> None:
         self._queued_at: dict[int, float] = {}
+        self._deliveries_at: dict[tuple[int, int, float], float] = {}
 
     def look(self) -> None:
         """Look once at everything."""
         self.give_up_lost_jobs()
         self.queue_forgotten_jobs()
+        self.queue_due_deliveries()
         commands.schedule()
 
     def give_up_lost_jobs(self) -> list[int]:
@@ -77,6 +80,27 @@ class Reconciler:
                 followups.queue([commands.run_task(row.id, row.site)])
             self._queued_at[row.id] = now
         return [row.id for row in forgotten]
+
+    def queue_due_deliveries(self) -> list[tuple[int, int]]:
+        """Queue the next attempt of deliveries that wait for one; returns them as (job, number)."""
+        now, clock = time.time(), time.monotonic()
+        self._deliveries_at = {one: at for one, at in self._deliveries_at.items() if clock < at + AGAIN}
+        # The first attempt has a task of its own, which came with the job's end.
+        late = Q(due__lt=now) & (~Q(state="planned") | Q(due__lt=now - UNSEEN.total_seconds()))
+        rows = list(Delivery.objects.filter(late).order_by("due"))
+        due = [(row.job_id, row.number, row.due or 0.0) for row in rows]
+        queued = _queued_deliveries() if due and settings.Q_CLUSTER.get("orm") else set()
+        waiting = [one for one in due if one not in self._deliveries_at and one[:2] not in queued]
+        if waiting:
+            with transaction.atomic():
+                followups.queue([delivering.task(job, number) for job, number, _ in waiting])
+            self._deliveries_at |= dict.fromkeys(waiting, clock)
+        return [(job, number) for job, number, _ in waiting]
+
+
+def _queued_deliveries() -> set[tuple[int, int]]:
+    tasks = (row.task for row in OrmQ.objects.all())
+    return {tuple(task["args"]) for task in tasks if task.get("func") == "jobs.tasks.deliver"}
 
 
 def _queued_runs() -> set[int]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
-from jobs import leases
+from jobs import delivering, leases
 from jobs.domain import job as life
 from jobs.domain.events import Fact, Failure, Outcome
 from jobs.loading import board_returned, load_job
@@ -48,13 +48,17 @@ class Recorder:
         Raises `Stale` if this worker's time is over.
         """
         moment = time.time() if at is None else at
+        told = delivering.planned(self.number, outcome)
         while True:
             events = life.finish(self.job, self.fence, outcome=outcome, failure=failure, at=moment)
             with transaction.atomic():
                 appended = self._appended(
-                    Append(stream=self._stream, expected=self.version, events=events),
+                    Append(stream=self._stream, expected=self.version, events=[*events, *told]),
                     *board_returned(self.job, reason=f"job {self.number} ended", dirt=dirt),
-                    follow_ups=[FollowUp(task="jobs.tasks.schedule")],
+                    follow_ups=[
+                        FollowUp(task="jobs.tasks.schedule"),
+                        *delivering.follow_ups(self.number, told),
+                    ],
                 )
                 if appended:
                     leases.drop(self.number, self.fence)

@@ -206,7 +206,8 @@ def _workplace(number: int) -> Iterator[Workplace]:
     own = Path(tempfile.mkdtemp(prefix=f"job-{number}-", dir=scratch))
     try:
         roots = tuple(Path(root) for root in settings.LABBOOK["FILE_ROOTS"])
-        yield Workplace(cache=cache, scratch=own, file_roots=roots)
+        local = settings.LABBOOK["ALLOW_LOCAL_HTTP"]
+        yield Workplace(cache=cache, scratch=own, file_roots=roots, allow_local_http=local)
     finally:
         shutil.rmtree(own, ignore_errors=True)
 

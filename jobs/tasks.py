@@ -20,7 +20,8 @@ from django_q.signals import post_execute_in_worker, pre_execute
 from devices import queries as inventory
 from devices.commands import load_board
 from devices.domain import board as boards
-from jobs import commands, runner
+from jobs import commands, delivering, runner
+from jobs.domain.deliveries import NotDue
 from jobs.domain.job import Stale
 from jobs.loading import load_job
 from jobs.models import Job
@@ -74,6 +75,15 @@ def recover_board(number: int) -> str:
         return f"board {job.board} stays quarantined: {evidence.dirt}"
     commands.return_board(number, "; ".join(f"{one.what}: {one.found}" for one in evidence.checks))
     return f"board {job.board} is clean again"
+
+
+def deliver(job: int, number: int) -> str:
+    """Tell somebody how a job ended: one attempt; returns what came of it, in words."""
+    try:
+        ended = delivering.deliver(job, number)
+    except NotDue as exc:
+        return str(exc)
+    return f"job {job}, delivery {number}: {ended.message}"
 
 
 def _supervised(number: int, fence: int) -> Ended:

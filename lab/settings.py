@@ -162,6 +162,19 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 
+LABBOOK_URL = env_str("LABBOOK_URL").rstrip("/")
+"""Where people reach this lab, such as https://lab.example.org: for links in mails and delivered results."""
+
+# Without a server no mail is sent, and who asks for one is told so.
+EMAIL_HOST = env_str("EMAIL_HOST")
+EMAIL_PORT = env_int("EMAIL_PORT", 25)
+EMAIL_HOST_USER = env_str("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = env_str("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=False)
+EMAIL_USE_SSL = env_bool("EMAIL_USE_SSL", default=False)
+EMAIL_TIMEOUT = env_int("EMAIL_TIMEOUT", 30)
+DEFAULT_FROM_EMAIL = env_str("EMAIL_FROM", "labbook@localhost")
+
 CHANNEL_LAYERS: dict[str, Any] = {}
 
 SITE_NAME = env_str("LABBOOK_SITE", "default")
@@ -206,6 +219,13 @@ LABBOOK: dict[str, Any] = {
     "DEFAULT_VISIBILITY": env_str("LABBOOK_DEFAULT_VISIBILITY", "public"),
     # What runs a job; tests of the supervision put something simpler in its place.
     "EXECUTION": env_str("LABBOOK_EXECUTION", "jobs.real_execution"),
+    # Seconds between attempts to deliver a mail, or results to a server; after the last one it is given up.
+    "DELIVERY_DELAYS": [
+        float(seconds)
+        for seconds in env_list("LABBOOK_DELIVERY_DELAYS", ["10", "60", "300", "1800", "7200", "21600"])
+    ],
+    # Whether http(s) URLs of definitions may lead to this machine itself, where its own services listen.
+    "ALLOW_LOCAL_HTTP": env_bool("LABBOOK_ALLOW_LOCAL_HTTP", default=False),
     # How often an open live stream asks again whether its user may still see it.
     "RECHECK_SECONDS": env_int("LABBOOK_RECHECK_SECONDS", 10),
     # How writers wake web processes: unix, postgres, redis, none; empty: as database and REDIS_URL suggest.

@@ -282,10 +282,17 @@ class VmTypeConfig:
     """Join the group's network."""
     launch: tuple[str, ...] = ()
     """Commands on the host that start a VM, in place of qemu's own; the last one attaches to the console.
-    The placeholders are those of ``launch_with``."""
+    They find in their environment what those of ``launch_with`` find (docs/job-definition.md)."""
     stop: tuple[str, ...] = ()
-    """Commands on the host that end a VM which `launch` started and which does not die with its console."""
+    """Commands on the host that end a VM which does not die with its console; with the environment of
+    `launch`. They run when a VM is to end, and again when the host is cleaned, so they must not mind a VM
+    that is gone. The exit status of the last one says whether it is."""
     requires: tuple[str, ...] = ()
-    """Programs that `launch` needs on the host."""
+    """Programs that `launch` needs on the host; `qemu`, where it is given, is needed without being named."""
     extra: dict[str, str] = field(default_factory=dict)
-    """Free values for launch templates."""
+    """Free values for `launch` and `stop`: ``bridge`` is ``$LABBOOK_EXTRA_BRIDGE`` there."""
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """What must be installed on a host that is to run such VMs."""
+        return tuple(dict.fromkeys(name for name in (*self.requires, self.qemu) if name))

@@ -76,6 +76,13 @@ def line(value: Any) -> str:
     return str(value)
 
 
+def command(value: Any) -> str:
+    """Shell text, on one line or several."""
+    if not text(value).strip():
+        raise Bad("this is empty", "expected a command")
+    return str(value)
+
+
 def optional(rule: Rule) -> Rule:
     """The empty text, or what `rule` wants."""
     return lambda value: "" if value == "" else rule(value)

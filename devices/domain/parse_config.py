@@ -148,6 +148,9 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "login_prompt": rules.optional(rules.pattern),
         "password_prompt": rules.optional(rules.pattern),
         "boot_timeout": rules.seconds(24 * 3600),
+        "launch": rules.several(rules.command),
+        "stop": rules.several(rules.command),
+        "requires": rules.several(rules.program, once=True),
     },
 }
 """What the type of a field does not say by itself."""
@@ -273,7 +276,25 @@ def _together(cls: type, raw: Mapping[str, Any]) -> list[ConfigProblem]:
     if cls is BoardConfig and isinstance(power := raw.get("power"), Mapping):
         faults = line_rules.power_faults(power, raw.get("extra"))
         problems += [_problem(_join("power", below), message, hint) for below, message, hint in faults]
+    if cls is VmTypeConfig:
+        problems += _launching(raw)
     return problems
+
+
+def _launching(raw: Mapping[str, Any]) -> list[ConfigProblem]:
+    """Return what is wrong between the keys of a VM type by which it is started in its own way."""
+    launch = raw.get("launch")
+    if not launch:
+        return [
+            _problem(key, f"{key} goes with launch, which is not there", "leave it out, or give launch")
+            for key in ("stop", "requires")
+            if raw.get(key)
+        ]
+    last = launch[-1].rstrip() if isinstance(launch, list | tuple) and isinstance(launch[-1], str) else ""
+    if last.endswith("&") and not last.endswith("&&"):
+        path = f"launch[{len(launch) - 1}]"
+        return [_problem(path, "this goes into the background", "the last command stays on the console")]
+    return []
 
 
 Reader = Callable[[Any, str, list[ConfigProblem], bool], Any]

@@ -37,7 +37,7 @@ class Header:
     zstd: bool
 
 
-def read_header(image: BinaryIO, name: str) -> Header:
+def read_header(image: BinaryIO, name: str, *, backing_allowed: bool = False) -> Header:
     """Return the header of a qcow2 image.
 
     Raises `DefinitionFault` for one that is broken, encrypted, or that reads from another file (which would
@@ -54,7 +54,7 @@ def read_header(image: BinaryIO, name: str) -> Header:
     incompatible = struct.unpack_from(">Q", data, 72)[0] if version == 3 and len(data) >= 80 else 0
     length = struct.unpack_from(">I", data, 100)[0] if version == 3 and len(data) >= 104 else 72
     compression = data[104] if length > 104 and len(data) > 104 else 0
-    if backing:
+    if backing and not backing_allowed:
         raise DefinitionFault(
             f"{name} is a qcow2 image that needs another file (its backing file);"
             " flatten it with qemu-img convert"

@@ -58,7 +58,7 @@ class Arrival:
         journal.phase(0, "deploy", "look at the host")
         self.touched = True
         command = self._run.deadline.within(board.command_timeout, "a command on the host")
-        programs = {config.qemu for config in self._job.vm_types_used().values()}
+        programs = {name for config in self._job.vm_types_used().values() for name in config.programs}
         key = JobKey.generate(key_mark(board, self._job.job) + self._handle)
         try:
             place = make_place(self.board_line, board, self._job.job, self._handle, key, programs, command)
@@ -83,7 +83,10 @@ class Arrival:
             raise
         self._journal.result(0, "sftp", "pass", seconds=time.monotonic() - started)
         needed = {
-            self._job.vm_types[vm.device_type].qemu for vm in self._job.definition.vms if not vm.launch_with
+            program
+            for vm in self._job.definition.vms
+            if not vm.launch_with
+            for program in self._job.vm_types[vm.device_type].programs
         }
         for program in sorted(needed):
             if program in place.programs:

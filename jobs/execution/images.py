@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from lab.kernel.errors import DefinitionFault, InfrastructureError
 
 Content = Literal["boots", "bare", "unknown"]
 Format = Literal["raw", "qcow2"]
+START = 0x11000
+"""Bytes at the start of a disk that are looked at: btrfs says what it is at 0x10040."""
 Told = Callable[[str], None]
 """Is told in words what is being done."""
 
@@ -31,6 +34,11 @@ class Wanted:
     sha256: str = ""
     trusted: bool = False
     """It is named by the lab's configuration, not by a definition."""
+
+    @property
+    def on_host(self) -> str:
+        """Path on the host, absolute or in the job's folder, of what ``host:`` names; empty for the rest."""
+        return self.url.removeprefix("host:") if self.url.startswith("host:") else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +57,18 @@ class BootPlan:
     """The deploy command that says so, empty for ``image``."""
 
 
-def boot_plan(definition: Definition, vm: Vm) -> BootPlan:
-    """Return what a VM role boots. An explicit deploy action for the role wins over its `image`."""
+def boot_plan(definition: Definition, vm: Vm, *, own: bool = False) -> BootPlan:
+    """Return what a VM role boots. An explicit deploy action for the role wins over its `image`.
+
+    `own`: commands start it that may need nothing of this.
+    """
     deploys = [
         action
         for action in definition.actions
         if isinstance(action, DeployImage | DeployKernel) and action.applies_to(vm.role)
     ]
-    own = [action for action in deploys if action.role == vm.role]
-    chosen = next(reversed(own or deploys), None)
+    mine = [action for action in deploys if action.role == vm.role]
+    chosen = next(reversed(mine or deploys), None)
     if isinstance(chosen, DeployImage):
         return BootPlan(
             disk=Wanted(url=chosen.image, sha256=chosen.sha256), login=chosen.login, action=chosen.command
@@ -79,6 +90,8 @@ def boot_plan(definition: Definition, vm: Vm) -> BootPlan:
         )
     if vm.image:
         return BootPlan(disk=Wanted(url=vm.image))
+    if own:
+        return BootPlan()
     raise DefinitionFault(
         f"nothing says what the VMs of role {vm.role} boot: give an image or a deploy action"
     )
@@ -108,21 +121,21 @@ class Disk:
 def look_at_disk(file: Fetched) -> Disk:
     """Recognise an image by what is in it, never by its name."""
     with file.path.open("rb") as image:
-        start = image.read(0x11000)
+        start = image.read(START)
         if not start.strip(b"\0") and file.size < 0x200:
             raise DefinitionFault(f"{file.url} is not a disk image: it is empty")
         if start.startswith(qcow2.MAGIC):
             header = qcow2.read_header(image, file.url)
-            content = _content(qcow2.read_start(image, header, 0x11000))
+            content = content_of(qcow2.read_start(image, header, START))
             return Disk(file=file, format="qcow2", size=header.size, content=content)
     if start[:4] in (b"KDMV", b"COWD", b"cone", b"<<< ") or start[:8] == b"vhdxfile":
         raise DefinitionFault(
             f"{file.url} is neither a raw nor a qcow2 image; convert it with qemu-img convert"
         )
-    return Disk(file=file, format="raw", size=file.size, content=_content(start))
+    return Disk(file=file, format="raw", size=file.size, content=content_of(start))
 
 
-def _content(start: bytes) -> Content:
+def content_of(start: bytes) -> Content:
     if start[0x200:0x208] == b"EFI PART" or (start[510:512] == b"\x55\xaa" and start[:446].strip(b"\0")):
         return "boots"
     file_systems = (
@@ -154,6 +167,12 @@ class BootFiles:
     arguments: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """What a reader should know about how it boots."""
+    on_host: tuple[str, ...] = ()
+    """Those of the paths that the job does not bring: they must be there when the VM starts, and what
+    `disk_format`, `disk_size` and `root_on_disk` are is only known then."""
+    kernel_for_bare: str = ""
+    """What boots a disk of these, should it turn out to be a bare root file system."""
+    ramdisk_for_bare: str = ""
 
 
 class Library:
@@ -164,29 +183,52 @@ class Library:
         self._copying = threading.Lock()
         self._there: set[str] = set()
 
-    def bring(self, plan: BootPlan, config: VmTypeConfig, deadline: Deadline, told: Told) -> BootFiles:
-        """Bring everything of a plan to the host."""
+    def bring(
+        self, plan: BootPlan, config: VmTypeConfig, deadline: Deadline, told: Told, *, own: bool = False
+    ) -> BootFiles:
+        """Bring everything of a plan to the host.
+
+        `own`: commands of the definition's or the VM type's own start the VM, and know what they do with it.
+        """
         kernel, ramdisk, notes = plan.kernel, plan.ramdisk, []
         disk = None
-        if plan.disk is not None:
+        late = {
+            kind: one
+            for kind, one in (
+                ("disk", plan.disk),
+                ("kernel", plan.kernel),
+                ("ramdisk", plan.ramdisk),
+                ("dtb", plan.dtb),
+                ("firmware", plan.firmware),
+            )
+            if one is not None and one.on_host
+        }
+        undecided = "disk" in late and plan.kernel is None
+        if undecided and config.kernel:
+            kernel, ramdisk = _kernel_of_type(late["disk"].url, config)
+        if plan.disk is not None and "disk" not in late:
             told(f"fetch {_short(plan.disk.url)}")
             disk = look_at_disk(self._fetch(plan.disk, deadline))
-            if kernel is None and disk.content == "bare":
+            if kernel is None and disk.content == "bare" and (config.kernel or not own):
                 kernel, ramdisk = _kernel_of_type(plan.disk.url, config)
-            if kernel is None and disk.content == "unknown":
+            if kernel is None and disk.content == "unknown" and not own:
                 notes.append(f"{_short(plan.disk.url)} has neither a boot sector nor a known file system")
         files = {"disk": disk.file} if disk is not None else {}
         wanted = {"kernel": kernel, "ramdisk": ramdisk, "dtb": plan.dtb, "firmware": plan.firmware}
         for kind, one in wanted.items():
-            if one is not None:
+            if one is not None and kind not in late:
                 told(f"fetch {_short(one.url)}")
                 # A kernel unpacks its ramdisk by itself.
                 files[kind] = self._fetch(one, deadline, unpack=kind != "ramdisk")
         self._copy(list(files.values()), deadline, told)
         paths = {kind: self._mine(file) for kind, file in files.items()}
+        paths |= {kind: posixpath.join(self._place.folder, one.on_host) for kind, one in late.items()}
         return BootFiles(
-            kernel=paths.get("kernel", ""),
-            ramdisk=paths.get("ramdisk", ""),
+            kernel="" if undecided else paths.get("kernel", ""),
+            ramdisk="" if undecided else paths.get("ramdisk", ""),
+            kernel_for_bare=paths.get("kernel", "") if undecided else "",
+            ramdisk_for_bare=paths.get("ramdisk", "") if undecided else "",
+            on_host=tuple(paths[kind] for kind in late),
             dtb=paths.get("dtb", ""),
             firmware=paths.get("firmware", config.firmware),
             disk=paths.get("disk", ""),

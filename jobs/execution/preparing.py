@@ -15,13 +15,14 @@ from jobs.domain.overlay import GroupNetwork, NodeFacts, OverlayFile
 from jobs.execution import delivery
 from jobs.execution.fetch import Fetcher
 from jobs.execution.host import Place
-from jobs.execution.images import Library, boot_arguments, boot_plan
+from jobs.execution.images import BootPlan, Library, boot_arguments, boot_plan
 from jobs.execution.network import HOST_ADDRESS, USER_NETWORK, Network, mac, user_network_script
 from jobs.execution.run import Run
 from jobs.execution.shells import Loaded, Loader, ShellPlan, is_shell, plan_shells
 from jobs.execution.sources import Sources
+from jobs.execution.spec import VmSpec
 from jobs.execution.vm_node import VmWork
-from jobs.execution.vms import VmProcess, VmSpec
+from jobs.execution.vms import VmProcess
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import JobError
 
@@ -89,15 +90,24 @@ class Preparation:
 
     def prefetch(self, node: NodePlan) -> None:
         """Fetch to the worker what a VM boots, while the host is being reached."""
-        plan = boot_plan(self._job.definition, self._run.definition_vms[node.role])
+        plan = self._boot_plan(node)
         wanted = [(one, True) for one in (plan.disk, plan.kernel, plan.dtb, plan.firmware)]
         try:
             for one, unpack in (*wanted, (plan.ramdisk, False)):
-                if one is not None:
+                if one is not None and not one.on_host:
                     self.fetcher.get(one.url, self._run.deadline, sha256=one.sha256, unpack=unpack)
         except JobError as exc:
             exc.node, exc.action = node.index, plan.action or "image"
             raise
+
+    def _boot_plan(self, node: NodePlan) -> BootPlan:
+        vm = self._run.definition_vms[node.role]
+        return boot_plan(self._job.definition, vm, own=self._starts_itself(node))
+
+    def _starts_itself(self, node: NodePlan) -> bool:
+        """Whether commands of the definition's or the VM type's own start it."""
+        launch = self._job.vm_types[node.device_type].launch
+        return bool(self._run.definition_vms[node.role].launch_with or launch)
 
     # -- a VM ----------------------------------------------------------------------------------------
 
@@ -113,11 +123,15 @@ class Preparation:
         """Bring what a VM boots, and its tests, to the host."""
         run, definition = self._run, self._job.definition
         config, vm = self._job.vm_types[node.device_type], run.definition_vms[node.role]
-        plan = boot_plan(definition, vm)
+        plan = self._boot_plan(node)
         started = time.monotonic()
         try:
             files = library.bring(
-                plan, config, run.deadline, lambda what: self._journal.phase(node.index, "deploy", what)
+                plan,
+                config,
+                run.deadline,
+                lambda what: self._journal.phase(node.index, "deploy", what),
+                own=self._starts_itself(node),
             )
         except JobError as exc:
             exc.node, exc.action = node.index, plan.action or "image"
@@ -140,8 +154,11 @@ class Preparation:
             overlay=overlay,
         )
         process = VmProcess(line, place, spec)
-        command = process.prepare(run.deadline)
-        self._journal.result(node.index, plan.action or "image", "pass", seconds=time.monotonic() - started)
+        process.prepare(run.deadline)
+        if plan.action or vm.image:
+            self._journal.result(
+                node.index, plan.action or "image", "pass", seconds=time.monotonic() - started
+            )
         roots = tuple(
             p.action.lava_test_dir
             for p in plans
@@ -149,7 +166,6 @@ class Preparation:
         )
         return VmWork(
             process=process,
-            command=command,
             login=plan.login,
             tar=tar,
             stamp=stamp,

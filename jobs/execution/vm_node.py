@@ -38,8 +38,6 @@ class VmWork:
     """What is prepared for a VM before it starts."""
 
     process: VmProcess
-    command: str
-    """What is run on the host, for the record."""
     login: Login
     tar: bytes
     """The test overlay; empty if it runs no tests."""
@@ -112,9 +110,7 @@ class VmNode:
         terminal = process.start(self._run.deadline.within(60, f"the start of {self._node.name}"))
         self._console = Console(terminal, self._run.recorder(index), self._node.name)
         pid = self._pid(process)
-        self._journal.facts(
-            VmStarted(node=index, command=self._work.command, pid=pid, at=self._journal.now())
-        )
+        self._journal.facts(VmStarted(node=index, command=process.command, pid=pid, at=self._journal.now()))
         self._delivered = self._tested = False
         deadline = self._run.deadline.within(self._config.boot_timeout, f"the boot of {self._node.name}")
         try:
@@ -156,6 +152,11 @@ class VmNode:
         self._shell.run("true", self._run.grace(LIVENESS, "the host's answer"))  # raises if it is lost
         words = f"{self._node.name} ended while it booted: {exc}"
         assert self._console is not None
+        assert self._work is not None
+        failed = self._work.process.failed_command(self._run.grace(LIVENESS, "the host's answer"))
+        if failed:
+            whose = "launch_with" if self._vm.launch_with else f"launch of VM type {self._node.device_type}"
+            words = f"{self._node.name} could not be started, {whose}: {failed}{self._console.last_words()}"
         if self._vm.launch_with or self._console.panic_seen:
             return DefinitionFault(words)
         return InfrastructureError(words)

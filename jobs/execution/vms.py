@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
-from devices.domain.config import VmTypeConfig
 from devices.drivers import qcow2
 from devices.drivers.shell import HostShell, Terminal, quote
-from jobs.domain.definition.model import Vm
-from jobs.execution import scripts
+from jobs.execution import launch, scripts
 from jobs.execution.host import Place
-from jobs.execution.images import BootFiles
-from jobs.execution.network import Network, mac
+from jobs.execution.host_files import looked_at
+from jobs.execution.network import mac
+from jobs.execution.spec import VmSpec, kernel_arguments
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError
 
 OVERLAY_SERIAL = "labbook"
 """Serial number of the read-only drive that carries the test overlay."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VmSpec:
-    """Everything that decides how a VM is started."""
-
-    node: int
-    name: str
-    vm: Vm
-    config: VmTypeConfig
-    files: BootFiles
-    network: Network
-    kvm: bool
-    overlay: str = ""
-    """Path on the host of the test overlay (a tar), empty if there is none."""
-
-    @property
-    def memory(self) -> int:
-        return self.vm.memory or self.config.memory
-
-    @property
-    def cpus(self) -> int:
-        return self.vm.cpus or self.config.cpus
 
 
 def qemu_command(spec: VmSpec, disk: str) -> list[str]:
@@ -95,71 +70,9 @@ def _devices(spec: VmSpec, disk: str) -> list[str]:
     return [word for kind, back, front in devices for word in (kind, back, "-device", front)]
 
 
-def kernel_arguments(spec: VmSpec) -> str:
-    """Return the kernel's command line. ``panic=-1`` makes a panic end the VM at once, where it is seen."""
-    root = ["root=/dev/vda", "rw"] if spec.files.root_on_disk else []
-    own = [f"console={spec.config.console}", "panic=-1", *root]
-    return " ".join(word for word in (*own, spec.config.kernel_args, *spec.files.arguments) if word)
-
-
 def _comma(path: str) -> str:
     """Return a path as QEMU's option parser wants it."""
     return path.replace(",", ",,")
-
-
-def environment(spec: VmSpec, place: Place, disk: str, command: str) -> dict[str, str]:
-    """Return what `launch_with` commands find in their environment (docs/job-definition.md)."""
-    net = spec.network
-    return {
-        "LABBOOK_HANDLE": place.handle,
-        "LABBOOK_NODE": spec.name,
-        "LABBOOK_ROLE": spec.vm.role,
-        "LABBOOK_INDEX": str(spec.node),
-        "LABBOOK_FOLDER": place.folder,
-        "LABBOOK_IMAGE": disk,
-        "LABBOOK_KERNEL": spec.files.kernel,
-        "LABBOOK_RAMDISK": spec.files.ramdisk,
-        "LABBOOK_DTB": spec.files.dtb,
-        "LABBOOK_OVERLAY": spec.overlay,
-        "LABBOOK_MEMORY": str(spec.memory),
-        "LABBOOK_CPUS": str(spec.cpus),
-        "LABBOOK_ACCEL": "kvm" if spec.kvm else "tcg",
-        "LABBOOK_NETDEV": f"socket,id=group,mcast={net.group}:{net.port},localaddr=127.0.0.1",
-        "LABBOOK_MAC": mac(net, spec.node, 0),
-        "LABBOOK_MAC_USER": mac(net, spec.node, 1),
-        "LABBOOK_ADDRESS": net.address(spec.node),
-        "LABBOOK_COMMAND": command,
-    }
-
-
-def launch_script(
-    pid_file: str, commands: tuple[str, ...], variables: Mapping[str, str], *, relayed: bool = False
-) -> str:
-    """Return the script of a VM: records its process, runs the commands, and the last takes its place.
-
-    `relayed`: what the last one prints is gathered into larger pieces (see `scripts.RELAY`).
-    """
-    exports = [f"export {name}={quote(value)}" for name, value in variables.items()]
-    *before, last = commands
-    return "\n".join(
-        [
-            "#!/bin/sh",
-            # onlcr: what the guest prints shall be recorded as it printed it
-            "stty raw -echo -onlcr 2>/dev/null || :",
-            scripts.HANDLE.format(pid_file=quote(pid_file)),
-            *exports,
-            f"cd {quote(variables['LABBOOK_FOLDER'])} || exit",
-            *(f"{command}\n[ $? = 0 ] || exit" for command in before),
-            scripts.RELAY.format(command=last) if relayed else f"exec {last}" if _simple(last) else last,
-            "",
-        ]
-    )
-
-
-def _simple(command: str) -> bool:
-    """Say whether a command may be put behind ``exec``: no list, no pipe, no assignment before it."""
-    first = command.split(maxsplit=1)[0] if command.strip() else ""
-    return not any(mark in command for mark in "|&;\n(){}") and "=" not in first and first != "exec"
 
 
 class VmProcess:
@@ -169,26 +82,52 @@ class VmProcess:
         self._shell, self._place, self.spec = shell, place, spec
         self.disk = place.path(f"vm-{spec.node}.qcow2") if spec.files.disk else ""
         self._script = place.path(f"vm-{spec.node}.sh")
+        self._stop = place.path(f"vm-{spec.node}.stop")
+        self._failed = place.path(f"vm-{spec.node}.failed")
         self.pid_file = place.path(f"vm-{spec.node}.pid")
+        self._prepared = False
 
-    def prepare(self, deadline: Deadline) -> str:
-        """Write the throw-away disk and the launch script; returns the command that will run."""
-        spec = self.spec
+    def prepare(self, deadline: Deadline) -> None:
+        """Write the throw-away disk and the scripts, unless what it boots is still to be made on the host.
+
+        Then it is done at the first start. Raises `DefinitionFault` for a file that is not there by then.
+        """
+        if not self.spec.files.on_host:
+            self._write(deadline)
+
+    def _write(self, deadline: Deadline) -> None:
+        spec = self.spec = replace(
+            self.spec, files=looked_at(self._shell, self.spec.files, deadline, strict=not self.spec.commands)
+        )
         if self.disk:
             content = qcow2.overlay(spec.files.disk, spec.files.disk_format, spec.files.disk_size)
             self._shell.put(io.BytesIO(content), self.disk, deadline)
-        command = quote(*qemu_command(spec, self.disk))
-        script = launch_script(
+        variables = launch.environment(spec, self._place, self.disk, self._own_command())
+        script = launch.launch_script(
             self.pid_file,
-            spec.vm.launch_with or (command,),
-            environment(spec, self._place, self.disk, command),
-            relayed=not spec.vm.launch_with,
+            spec.commands or (self._own_command(),),
+            variables,
+            failed=self._failed,
+            relayed=not spec.commands,
         )
         self._shell.put(io.BytesIO(script.encode()), self._script, deadline, mode=0o700)
-        return spec.vm.launch_with[-1] if spec.vm.launch_with else command
+        if spec.config.stop:
+            script = launch.stop_script(spec.config.stop, variables)
+            self._shell.put(io.BytesIO(script.encode()), self._stop, deadline, mode=0o700)
+        self._prepared = True
+
+    def _own_command(self) -> str:
+        return quote(*qemu_command(self.spec, self.disk)) if self.spec.config.qemu else ""
+
+    @property
+    def command(self) -> str:
+        """What is run on the host, for the record."""
+        return self.spec.commands[-1] if self.spec.commands else self._own_command()
 
     def start(self, deadline: Deadline) -> Terminal:
         """Start it; the terminal is its console, and it dies with the terminal."""
+        if not self._prepared:
+            self._write(deadline)
         return self._shell.terminal(f"rm -f {quote(self.pid_file)}; exec sh {quote(self._script)}", deadline)
 
     def pid(self, deadline: Deadline) -> int | None:
@@ -196,9 +135,20 @@ class VmProcess:
         words = (self._shell.read(self.pid_file, deadline) or b"").split()
         return int(words[0]) if len(words) == 2 and words[0].isdigit() else None
 
+    def failed_command(self, deadline: Deadline) -> str:
+        """Return in words which command before the last has ended the start, if one has."""
+        return launch.failure(self._shell.read(self._failed, deadline), self.spec.commands)
+
     def kill(self, deadline: Deadline) -> None:
-        """End the process by its handle and see that it is gone."""
+        """End the VM, by the commands of its type and its process by its handle, and see that it is gone."""
+        config = self.spec.config
+        stopped = self._shell.run(f"sh {quote(self._stop)} </dev/null", deadline) if config.stop else None
         kill_by_handle(self._shell, [self.pid_file], deadline)
+        if stopped is not None and not stopped.ok:
+            raise InfrastructureError(
+                f"{self.spec.name} is not gone, say the stop commands of its VM type: the last one"
+                f" {stopped.ending}"
+            )
 
 
 def kill_by_handle(shell: HostShell, pid_files: list[str], deadline: Deadline, grace: float = 1) -> None:

@@ -125,14 +125,15 @@ def _address(url: str, target: httpx.URL, place: Workplace) -> str:
     addresses = [str(info[4][0]) for info in found]
     if not place.allow_local_http:
         for address in addresses:
-            if _local(address):
+            if is_local(address):
                 raise DefinitionFault(
                     f"{url} may not be used: {target.host} is the lab's own machine ({address})"
                 )
     return addresses[0]
 
 
-def _local(address: str) -> bool:
+def is_local(address: str) -> bool:
+    """Whether an address leads to this machine."""
     ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped

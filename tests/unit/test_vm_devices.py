@@ -8,7 +8,8 @@ from devices.domain.config import VmTypeConfig
 from jobs.domain.definition.model import Vm
 from jobs.execution.images import BootFiles
 from jobs.execution.network import Network
-from jobs.execution.vms import VmSpec, qemu_command
+from jobs.execution.spec import VmSpec
+from jobs.execution.vms import qemu_command
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,11 @@ def location(lab: LabView) -> Callable[[Value], str | None]:
     return lambda value: value.checked(lambda text: values.image_url(text, lab))
 
 
+def vm_file(lab: LabView, *, packed: bool = False) -> Callable[[Value], str | None]:
+    """Where something that a VM boots comes from: the same, or a file on the host."""
+    return lambda value: value.checked(lambda text: values.vm_file(text, lab, packed=packed))
+
+
 def seconds(lab: LabView) -> Callable[[Value], int | None]:
     return lambda value: value.integer(1, lab.max_timeout, unit="seconds")
 

@@ -6,11 +6,12 @@ from jobs.domain.definition.action_values import (
     Common,
     commands,
     digest,
-    location,
     pattern,
     string,
+    vm_file,
     words,
 )
+from jobs.domain.definition.document import Scalar
 from jobs.domain.definition.lab_view import LabView
 from jobs.domain.definition.model import Action, BootImage, DeployImage, DeployKernel, DummyDeploy, Login
 from jobs.domain.definition.reading import Fields
@@ -32,19 +33,29 @@ def _login(fields: Fields) -> Login:
     return login
 
 
+def _digest_of(fields: Fields, key: str, digest_key: str) -> str:
+    found = fields.read(digest_key, digest, "")
+    url = fields.get(key)
+    if found and url and isinstance(url.node, Scalar) and str(url.node.value).startswith("host:"):
+        fields.problem_at(
+            digest_key, "a file on the host is not checked", "leave it out, or check it in the host's test"
+        )
+    return found
+
+
 def deploy_image(fields: Fields, common: Common, lab: LabView) -> Action:
     return DeployImage(
         **common,
-        image=fields.need("image", location(lab), ""),
-        sha256=fields.read("sha256", digest, ""),
+        image=fields.need("image", vm_file(lab), ""),
+        sha256=_digest_of(fields, "image", "sha256"),
         login=_login(fields),
     )
 
 
 def deploy_kernel(fields: Fields, common: Common, lab: LabView) -> Action:
-    urls = {"kernel": fields.need("kernel", location(lab), "")}
-    urls |= {key: fields.read(key, location(lab), "") for key in _LOADED[1:]}
-    digests = {key: fields.read(f"{key}_sha256", digest, "") for key in _LOADED}
+    urls = {"kernel": fields.need("kernel", vm_file(lab, packed=True), "")}
+    urls |= {key: fields.read(key, vm_file(lab, packed=key != "rootfs"), "") for key in _LOADED[1:]}
+    digests = {key: _digest_of(fields, key, f"{key}_sha256") for key in _LOADED}
     for key in _LOADED:
         if f"{key}_sha256" in fields and key not in fields:
             fields.problem_at(f"{key}_sha256", f"there is no {key} that it could belong to")

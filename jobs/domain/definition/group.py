@@ -115,7 +115,7 @@ def check_inventory(group: Group, tags_value: Value | None, tags: tuple[str, ...
     for given in group.given:
         _check_vm_type(given, board_type, lab)
         if (image := given.fields.get("image")) and given.vm.image:
-            image.checked(lambda text: values.image_url(text, lab))
+            image.checked(lambda text: values.vm_file(text, lab))
     if board_type is None:
         return
     group.board_type = board_type

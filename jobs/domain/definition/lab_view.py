@@ -34,6 +34,10 @@ class LabView:
 
     board_types: Mapping[str, BoardTypeView] = field(default_factory=dict)
     vm_types: frozenset[str] = frozenset()
+    launched: frozenset[str] | None = frozenset()
+    """Those of `vm_types` that are started by commands of their own, which may need no image. None: not
+    known."""
+    sends_mail: bool = True
     groups: frozenset[str] = frozenset()
     """Names of user groups that a job can be visible to."""
     images: frozenset[str] | None = None

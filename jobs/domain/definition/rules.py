@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs.domain import testdef
+from jobs.domain.definition import values
 from jobs.domain.definition.actions import COMMANDS
 from jobs.domain.definition.document import shown
 from jobs.domain.definition.group import GivenVm, Group
@@ -15,6 +16,9 @@ from jobs.domain.definition.nodes import node_names
 from jobs.domain.definition.reading import Fields, Value, did_you_mean, one_of
 from jobs.domain.definition.shells import MAX_INLINE
 from lab.kernel.errors import DefinitionFault
+
+STARTERS = ("lava_test_shell", "lava_command_run")
+"""Actions of the host that can call ``lava-start-vms``."""
 
 
 @dataclass(slots=True)
@@ -63,8 +67,11 @@ def check(group: Group, actions: list[GivenAction], timeout: int, lab: LabView) 
         return  # whatever is said about roles now would be guessing
     _check_roles(group, actions)
     _check_host(group, actions)
+    _check_host_files(group, actions)
     for given in group.given:
-        _check_vm(given, actions)
+        _check_vm(given, actions, lab)
+    if group.auto_start_vms:
+        _check_made_files(group, actions)
     _check_timeouts(actions, timeout)
 
 
@@ -136,14 +143,52 @@ def _check_roles(group: Group, actions: list[GivenAction]) -> None:
 
 def _check_host(group: Group, actions: list[GivenAction]) -> None:
     role = group.host.role
-    shells = [given for given in actions if given.command == "lava_test_shell" and given.for_role(role)]
+    shells = [given for given in actions if given.command in STARTERS and given.for_role(role)]
     unclear = [given for given in actions if not given.role_known or not given.command]
     start = group.fields.get("auto_start_vms")
     if start and not group.auto_start_vms and not shells and not unclear:
         start.problem(
-            "nothing would start the VMs: the host has no lava_test_shell that could call lava-start-vms",
+            "nothing would start the VMs: the host has no lava_test_shell or lava_command_run that could call"
+            " lava-start-vms",
             "leave auto_start_vms out, or give the host a test shell",
         )
+
+
+def _check_host_files(group: Group, actions: list[GivenAction]) -> None:
+    """Files on the host are for its VMs; before it has booted there is nothing on it."""
+    for given in actions:
+        if given.parameters is None or not given.for_role(group.host.role):
+            continue
+        also = "" if given.role else "also "
+        for key in _files(given, ""):
+            given.parameters.problem_at(
+                key,
+                f"host: names a file on the host, and this action is {also}for the host {group.host.role}",
+                "give the action the role of a VM",
+            )
+
+
+def _check_made_files(group: Group, actions: list[GivenAction]) -> None:
+    """What lies in the job's folder is made by the host's test; VMs that start by themselves are early."""
+    words = "nobody has made this file when the VMs start by themselves: set auto_start_vms to false"
+    for vm in group.given:
+        if (image := vm.fields.get("image")) and values.in_folder_of_job(vm.vm.image):
+            image.warn(words)
+    for given in actions:
+        for key in _files(given, "/"):
+            given.warn(key, words)
+
+
+def _files(given: GivenAction, but: str) -> list[str]:
+    """The keys of a deploy action that name files on the host, except those whose path begins with `but`."""
+    if not given.deploys or not given.action:
+        return []
+    found = []
+    for key in ("image", "kernel", "ramdisk", "dtb", "rootfs", "firmware"):
+        url = str(getattr(given.action, key, ""))
+        if url.startswith("host:") and not (but and url.startswith(f"host:{but}")):
+            found.append(key)
+    return found
 
 
 def check_host_deploy(group: Group, actions: list[GivenAction]) -> None:
@@ -164,7 +209,7 @@ def check_host_deploy(group: Group, actions: list[GivenAction]) -> None:
             )
 
 
-def _check_vm(vm: GivenVm, actions: list[GivenAction]) -> None:
+def _check_vm(vm: GivenVm, actions: list[GivenAction], lab: LabView) -> None:
     role = vm.vm.role
     mine = [given for given in actions if given.for_role(role)]
     for given in mine:
@@ -182,10 +227,12 @@ def _check_vm(vm: GivenVm, actions: list[GivenAction]) -> None:
             image.path,
             f"not used: action {_number(actions, deploys[0])} deploys for the role {role}",
         )
-    if not image and not deploys and not unclear:
+    starts_itself = "launch_with" in vm.fields or lab.launched is None or vm.vm.device_type in lab.launched
+    if not image and not deploys and not unclear and not starts_itself:
         vm.value.problem(
             f"the role {role} has nothing to boot",
-            "give it an image, or a deploy_linaro_image or deploy_linaro_kernel action",
+            "give it an image, a deploy_linaro_image or deploy_linaro_kernel action, or launch_with commands"
+            " that need none",
         )
     for more in deploys[1:]:
         first = _number(actions, deploys[0])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.domain.definition import group, rules, values
 from jobs.domain.definition.action_values import Common
@@ -19,6 +21,9 @@ from jobs.domain.definition.rules import GivenAction
 __all__ = ["plan_nodes", "read_accepted", "validate"]
 
 PRIORITIES = {"low": 0, "medium": 50, "high": 100}
+MAX_METADATA = 16 * 1024
+"""Characters of one action's metadata: every node keeps it."""
+MAX_ADDRESSES = 20
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _ELSEWHERE = {
     "device_group": (
@@ -45,7 +50,7 @@ def validate(text: str, lab: LabView) -> Definition:
 
 def read_accepted(text: str) -> Definition:
     """Return the definition in a text that was accepted earlier, whatever the inventory is by now."""
-    lab = LabView(max_timeout=2**31, max_vms=2**15, max_bytes=64 * MAX_TEXT)
+    lab = LabView(max_timeout=2**31, max_vms=2**15, max_bytes=64 * MAX_TEXT, launched=None)
     return _definition(parse(text, max_bytes=lab.max_bytes), lab, against_inventory=False)
 
 
@@ -96,8 +101,8 @@ class _Reading:
             logging_level=fields.read("logging_level", lambda v: v.choice(LEVELS, "a logging level"), "INFO"),
             priority=fields.read("priority", _priority, PRIORITIES["medium"]),
             tags=tags,
-            notify=fields.read("notify", _addresses, ()),
-            notify_on_incomplete=fields.read("notify_on_incomplete", _addresses, ()),
+            notify=fields.read("notify", self._addresses, ()),
+            notify_on_incomplete=fields.read("notify_on_incomplete", self._addresses, ()),
             visibility=fields.read("visibility", self._visibility, ()),
             warnings=tuple(sorted(self.problems.warnings, key=lambda w: (w.line, w.column))),
         )
@@ -123,6 +128,14 @@ class _Reading:
                 )
         return names
 
+    def _addresses(self, value: Value) -> tuple[str, ...] | None:
+        found = value.strings("e-mail addresses", lambda v: v.checked(values.email, longest=254), unique=True)
+        if found and len(found) > MAX_ADDRESSES:
+            value.problem(f"{len(found)} addresses", f"at most {MAX_ADDRESSES}; a mailing list takes more")
+        if found and not self.lab.sends_mail:
+            value.warn("nobody will be told: this lab sends no mail", "ask the lab's administrators")
+        return found
+
     def _actions(self, value: Value) -> list[GivenAction] | None:
         items = value.items(of="actions", empty=False)
         return None if items is None else [self._action(index, item) for index, item in enumerate(items)]
@@ -147,7 +160,7 @@ class _Reading:
                 command=command,
                 index=index,
                 role=given.role,
-                metadata=plain(metadata.node) if metadata and metadata.mapping() else {},
+                metadata=_metadata(metadata) if metadata else {},
             )
             given.action = row.read(parameters, common, self.lab)
             parameters.done(row.hints)
@@ -158,6 +171,16 @@ class _Reading:
         return given
 
 
+def _metadata(value: Value) -> dict[str, Any]:
+    """Whatever an action says about itself; it is kept with each node that takes part."""
+    if value.mapping() is None:
+        return {}
+    found: dict[str, Any] = plain(value.node)
+    if (size := len(json.dumps(found))) > MAX_METADATA:
+        value.problem(f"has {size} characters as JSON", f"at most {MAX_METADATA}")
+    return found
+
+
 def _priority(value: Value) -> int | None:
     if isinstance(value.node, Scalar) and isinstance(value.node.value, str):
         name = value.node.value.lower()
@@ -166,10 +189,6 @@ def _priority(value: Value) -> int | None:
         value.problem(f"{shown(value.node.value)} is not a priority", "low, medium, high or a number 0 … 100")
         return None
     return value.integer(0, 100)
-
-
-def _addresses(value: Value) -> tuple[str, ...] | None:
-    return value.strings("e-mail addresses", lambda v: v.checked(values.email, longest=254))
 
 
 def _command(value: Value) -> str | None:

@@ -20,6 +20,7 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 _IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}\Z")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+@~^-]{0,199}\Z")
 _FOLDER = re.compile(r"/[A-Za-z0-9._/-]{0,200}\Z")
+_HOST_FILE = re.compile(r"/?[A-Za-z0-9._][A-Za-z0-9._+@%,:=~/-]{0,999}(?<!/)\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 _IMAGE_SCHEMES = ("file", "http", "https", "lab")
 _GIT_SCHEMES = ("file", "http", "https", "git")
@@ -88,7 +89,26 @@ def image_url(text: str, lab: LabView | None) -> str:
     """Where an image, a kernel or a test definition is loaded from."""
     if text.startswith("lab:"):
         return _library_image(text[4:], lab)
+    if text.startswith("host:"):
+        return "host: names a file on the host, for what VMs boot; this is loaded by the lab"
     return _url(text, lab, _IMAGE_SCHEMES, "file:///path, http://…, https://… or lab:NAME")
+
+
+def vm_file(text: str, lab: LabView | None, *, packed: bool = False) -> str:
+    """Where something that a VM boots comes from. `packed`: it may be a packed file even on the host."""
+    if not text.startswith("host:"):
+        return image_url(text, lab)
+    path = text.removeprefix("host:")
+    if not _HOST_FILE.match(path) or ".." in path.split("/"):
+        return f"{shown(text)} does not name a file on the host\nhost:/path, or host:NAME in the job's folder"
+    if not packed and path.lower().endswith((".gz", ".xz", ".bz2", ".zst")):
+        return f"{shown(text)} is packed, and files on the host are used as they are\nunpack it there"
+    return ""
+
+
+def in_folder_of_job(text: str) -> bool:
+    """Whether it names a file that the host's own test has to make first."""
+    return text.startswith("host:") and not text.startswith("host:/")
 
 
 def git_url(text: str, lab: LabView | None) -> str:

@@ -165,7 +165,7 @@ WRONG: list[tuple[str, Any, str | None, str]] = [
         f"{VMS}[1].image",
         GONE,
         f"{VMS}[1]",
-        "the role client has nothing to boot; give it an image, or a deploy_",
+        "the role client has nothing to boot; give it an image, a deploy_",
     ),
     (f"{VMS}[1].image", "client.img", None, '"client.img" is not a URL; file:///path, http://…'),
     (
@@ -496,7 +496,7 @@ def test_vms_that_nobody_would_start_are_an_error() -> None:
     wrong = changed(("vm_group.auto_start_vms", False), (f"{SHELL}.role", "server"))
     (problem,) = problems(wrong)
     assert problem.path == "vm_group.auto_start_vms"
-    assert "no lava_test_shell that could call lava-start-vms" in problem.message
+    assert "no lava_test_shell or lava_command_run that could call lava-start-vms" in problem.message
     assert not accepted(("vm_group.auto_start_vms", False)).auto_start_vms
 
 

@@ -15,11 +15,13 @@ from devices.domain.config import BoardConfig, SshConfig, VmTypeConfig
 from devices.drivers.local import LocalHost
 from devices.drivers.shell import Completed, quote
 from jobs.domain.definition.model import Vm
-from jobs.execution import kvm, scripts
+from jobs.execution import kvm, launch, scripts
 from jobs.execution.host import JobKey, NotClean, key_mark, make_place
 from jobs.execution.images import BootFiles
+from jobs.execution.launch import launch_script
 from jobs.execution.network import Network, mac
-from jobs.execution.vms import VmProcess, VmSpec, kill_by_handle, launch_script, qemu_command
+from jobs.execution.spec import VmSpec
+from jobs.execution.vms import VmProcess, kill_by_handle, qemu_command
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError
 
@@ -154,6 +156,7 @@ def test_a_launch_script_passes_words_and_leaves_a_handle(host: LocalHost, tmp_p
             str(tmp_path / "pid"),
             ("before=1", 'echo "first $WORD"', "exec sleep 1000"),
             {"WORD": 'it\'s "odd" $HOME', "LABBOOK_FOLDER": str(tmp_path)},
+            failed=str(tmp_path / "failed"),
         )
     )
     terminal = host.terminal(f"exec sh {quote(str(script))}", soon())
@@ -173,11 +176,15 @@ def test_a_launch_script_passes_words_and_leaves_a_handle(host: LocalHost, tmp_p
 def test_a_failing_command_before_the_last_ends_the_launch(host: LocalHost, tmp_path: Path) -> None:
     script = tmp_path / "launch"
     commands = ("sleep 0 &", "false", "echo never")
-    script.write_text(launch_script(str(tmp_path / "pid"), commands, {"LABBOOK_FOLDER": str(tmp_path)}))
+    failed = tmp_path / "failed"
+    variables = {"LABBOOK_FOLDER": str(tmp_path)}
+    script.write_text(launch_script(str(tmp_path / "pid"), commands, variables, failed=str(failed)))
 
     done = host.run(f"sh {quote(str(script))}", soon())
 
     assert (done.status, done.stdout) == (1, b"")
+    assert launch.failure(failed.read_bytes(), commands) == "command 2 of 3 (false) ended with exit status 1"
+    assert launch.failure(None, commands) == ""
 
 
 def test_a_number_that_belongs_to_somebody_else_now_is_not_killed(host: LocalHost, tmp_path: Path) -> None:
@@ -192,7 +199,10 @@ def test_a_number_that_belongs_to_somebody_else_now_is_not_killed(host: LocalHos
 def test_a_process_that_ignores_requests_is_forced(host: LocalHost, tmp_path: Path) -> None:
     script = tmp_path / "launch"
     commands = ("trap '' TERM HUP INT", "echo ready", "while :; do sleep 0.1; done")
-    script.write_text(launch_script(str(tmp_path / "pid"), commands, {"LABBOOK_FOLDER": str(tmp_path)}))
+    variables = {"LABBOOK_FOLDER": str(tmp_path)}
+    script.write_text(
+        launch_script(str(tmp_path / "pid"), commands, variables, failed=str(tmp_path / "failed"))
+    )
     terminal = host.terminal(f"exec sh {quote(str(script))}", soon())
     assert b"ready" in (terminal.read(10) or b"")
 
@@ -257,9 +267,9 @@ def test_a_vm_is_prepared_with_a_disk_to_throw_away(
     files = BootFiles(kernel="/k", disk=f"{place.folder}/image", disk_size=1024 * 1024)
     process = VmProcess(host, place, spec(files=files))
 
-    command = process.prepare(soon())
+    process.prepare(soon())
 
-    assert process.disk in command
+    assert process.disk in process.command
     assert Path(process.disk).read_bytes()[:4] == b"QFI\xfb"
     assert process.pid(soon()) is None
 

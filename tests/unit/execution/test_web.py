@@ -177,7 +177,7 @@ def test_a_redirect_into_the_labs_own_machine_is_refused(
 ) -> None:
     place = Workplace(cache=tmp_path / "cache", scratch=tmp_path, file_roots=())
     answers = iter([False, True])
-    monkeypatch.setattr("jobs.execution.web._local", lambda address: next(answers))
+    monkeypatch.setattr("jobs.execution.web.is_local", lambda address: next(answers))
 
     with pytest.raises(DefinitionFault, match="may not be used"):
         Fetcher(place).get(f"http://127.0.0.1:{server.server_address[1]}/inside", soon())
