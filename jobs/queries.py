@@ -290,6 +290,13 @@ def job_results(number: int) -> list[JsonObject]:
     return [rows.result(one) for one in _touched(Result, number, 0)]
 
 
+def report(user: User, number: int) -> tuple[JsonObject, list[JsonObject]]:
+    """A job as lists show it, and its results with the names of nodes. Raises `NotFound`."""
+    row = seen_job(user, number)
+    names = dict(Node.objects.filter(job=number).values_list("index", "name"))
+    return rows.summary(row), [{**one, "node": names[one["node"]]} for one in job_results(number)]
+
+
 def job_events(number: int, after: int = 0, limit: int | None = None) -> list[JsonObject]:
     """What happened to a job after position `after`, in order, each with a sentence about it."""
     stream = life.stream(number)

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs import console_log, files, queries
+from jobs.api.answers import HARMLESS
 from jobs.api.errors import BadRequest
 from jobs.api.parameters import LARGEST, check_known, integer
 from lab.kernel.errors import NotFound
@@ -51,7 +52,7 @@ class Console(APIView):
                 "X-Console-Offset": str(start),
                 "X-Console-Size": str(max(size, start + len(data))),
                 "X-Console-Complete": "true" if complete else "false",
-                **_HARMLESS,
+                **HARMLESS,
             },
         )
 
@@ -69,13 +70,9 @@ class Attachment(APIView):
         answer = FileResponse(
             content, as_attachment=True, filename=name, content_type="application/octet-stream"
         )
-        for header, value in _HARMLESS.items():
+        for header, value in HARMLESS.items():
             answer.headers[header] = value
         return answer
-
-
-_HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
-"""Nothing that a target printed may become a page of this site."""
 
 
 def _window(number: int, index: int, lines: str) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs import commands, queries
+from jobs.api.answers import HARMLESS
 from jobs.api.body import PARSERS, sent_definition, sent_value
 from jobs.api.errors import BadRequest, problems
 from jobs.api.parameters import check_known, integer, text
+from jobs.domain import reports
 from jobs.domain.definition.model import Invalid
 from jobs.domain.definition.nodes import plan_nodes
 from jobs.domain.definition.validate import validate
@@ -99,10 +101,31 @@ class Events(APIView):
 
 
 class Results(APIView):
+    """All results, in the order they were reported."""
+
     def get(self, request: Request, number: int) -> Response:
         row = queries.seen_job(request.user, number)
         counts = {"pass": row.passed, "fail": row.failed, "skip": row.skipped, "unknown": row.unknown}
         return Response({"results": queries.job_results(number), "counts": counts})
+
+
+class Report(APIView):
+    """All results in a form that other programs read: ``xml`` (JUnit), ``tap`` (version 13), ``csv``."""
+
+    def get(self, request: Request, number: str, form: str) -> HttpResponse:
+        job, rows = queries.report(request.user, int(number))
+        match form:
+            case "xml":
+                text, kind = reports.junit(job, rows), "application/xml"
+            case "tap":
+                text, kind = reports.tap(rows), "text/plain"
+            case _:
+                text, kind = reports.as_csv(job["id"], rows), "text/csv"
+        return HttpResponse(
+            text,
+            content_type=f"{kind}; charset=utf-8",
+            headers={"Content-Disposition": f'inline; filename="job-{number}-results.{form}"', **HARMLESS},
+        )
 
 
 class Cancel(APIView):

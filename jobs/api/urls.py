@@ -34,6 +34,9 @@ urlpatterns = [
     path("jobs/<number:number>/definition/", jobs.Definition.as_view(), name="definition"),
     path("jobs/<number:number>/events/", jobs.Events.as_view(), name="events"),
     path("jobs/<number:number>/results/", jobs.Results.as_view(), name="results"),
+    re_path(
+        r"^jobs/(?P<number>[0-9]{1,18})/results\.(?P<form>xml|tap|csv)$", jobs.Report.as_view(), name="report"
+    ),
     path("jobs/<number:number>/cancel/", jobs.Cancel.as_view(), name="cancel"),
     path("jobs/<number:number>/resubmit/", jobs.Resubmit.as_view(), name="resubmit"),
     path("jobs/<number:number>/nodes/<number:index>/console/", consoles.Console.as_view(), name="console"),

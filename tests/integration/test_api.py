@@ -563,3 +563,25 @@ def test_every_refusal_becomes_words(error: Exception, status: int, words: str) 
     assert response is not None
     assert response.status_code == status
     assert words in response.data["detail"]
+
+
+# -- results for other programs ------------------------------------------------------------------
+
+
+def test_results_come_as_junit_tap_and_csv(api: Client, erika: User) -> None:
+    number, recorder = started(erika)
+    recorder.record([result("boots"), result("fast", "fail", measurement="3", units="MB/s")])
+    answers = {form: api.get(f"{JOBS}{number}/results.{form}") for form in ("xml", "tap", "csv")}
+    assert {form: one.status_code for form, one in answers.items()} == {"xml": 200, "tap": 200, "csv": 200}
+    assert answers["xml"]["Content-Type"] == "application/xml; charset=utf-8"
+    assert b'<testsuite name="guest.smoke" tests="2" failures="1"' in answers["xml"].content
+    assert b"not ok 2 - guest.smoke: fast" in answers["tap"].content
+    assert b"guest,smoke,,fast,fail,3,MB/s" in answers["csv"].content
+    assert api.get(f"{JOBS}{number}/results.pdf").status_code == 404
+    assert api.get(f"{JOBS}99/results.xml").status_code == 404
+
+
+def test_a_private_job_has_no_report_for_others(api: Client, erika: User) -> None:
+    number = submit(erika, definition(visibility="private"))
+    assert api.get(f"{JOBS}{number}/results.csv").status_code == 200
+    assert client(make_user("mallory")).get(f"{JOBS}{number}/results.csv").status_code == 404
