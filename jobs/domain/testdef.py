@@ -96,26 +96,6 @@ def parse(text: str) -> TestDefinition:
     return _Reader().read(text)
 
 
-def from_commands(
-    name: str,
-    commands: Iterable[str],
-    *,
-    pattern: str = "",
-    fixups: Mapping[str, str] | None = None,
-    iterations: int = 1,
-) -> TestDefinition:
-    """Return the definition that runs `commands` (for ``lava_command_run``), `iterations` times.
-
-    Raises `DefinitionFault` for a pattern that is none.
-    """
-    try:
-        parser = ResultPattern(pattern, fixups or {}) if pattern else ResultPattern.default()
-    except PatternFault as fault:
-        raise DefinitionFault(f"parser of {name}: {fault}") from fault
-    steps = [step for _ in range(iterations) for step in commands]
-    return TestDefinition(name=name, steps=tuple(steps), pattern=parser)
-
-
 def unique_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     """Return suite names for definitions: their own, with ``-2``, ``-3`` … where one is used already.
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from devices.drivers.shell import quote
 from jobs.domain import testdef
 from jobs.domain.definition.model import (
     Action,
@@ -19,6 +18,7 @@ from jobs.domain.definition.model import (
     TestShell,
     TestSource,
 )
+from jobs.domain.made_definitions import definition_of
 from jobs.domain.overlay import NodeFacts, OverlayFile, SuitePlan, build
 from jobs.execution.journal import SUITE
 from jobs.execution.shell import SHELL, Expected
@@ -80,7 +80,7 @@ class Loader:
                 for source in action.sources:
                     self._load(source, deadline, found, set())
                 return tuple(found)
-            return (Loaded(definition=_made_of(action), got=Got(text="", where=action.command)),)
+            return (Loaded(definition=definition_of(action), got=Got(text="", where=action.command)),)
         except DefinitionFault as exc:
             exc.action = exc.action or action.command
             raise
@@ -165,30 +165,6 @@ def _expected(suite: SuitePlan, loaded: Loaded) -> Expected:
 
 def _timeout(action: Action) -> float | None:
     return action.timeout if isinstance(action, TestShell | CommandRun | TestInstall) else None
-
-
-def _made_of(action: Action) -> testdef.TestDefinition:
-    """Return the definition that an action without one stands for."""
-    if isinstance(action, CommandRun):
-        return testdef.from_commands(
-            action.command,
-            action.commands,
-            pattern=action.parser,
-            fixups=action.fixupdict,
-            iterations=action.iterations,
-        )
-    if isinstance(action, TestInstall):
-        commands: list[str] = []
-        if action.install_deb:
-            commands.append("lava-install-packages " + quote(*action.install_deb))
-        commands += [f"pip install {quote(name)}" for name in action.install_python]
-        commands += [f"lava-test register-test {quote(url)}" for url in action.register]
-        commands += [f"lava-test install {quote(name)}" for name in action.tests]
-        return testdef.from_commands(action.command, commands or [":"])
-    if isinstance(action, AddAptRepository):
-        commands = [f"add-apt-repository -y {quote(one)}" for one in action.arg]
-        return testdef.from_commands(action.command, [*commands, "apt-get update"])
-    raise TypeError(f"{action.command} runs in no test shell")
 
 
 def _tree(tree: Path, where: str) -> Iterable[OverlayFile]:

@@ -157,6 +157,11 @@ def _fixups(value: Value) -> dict[str, str] | None:
 
 
 def test_install(fields: Fields, common: Common, lab: LabView) -> Action:
+    if (own := fields.get("install_lava_test")) and own.boolean():
+        own.warn(
+            "the tool lava-test is not installed by itself",
+            "name where it comes from in install_python, or have it in the image",
+        )
     return TestInstall(
         **common,
         tests=fields.read("tests", words, ()),

@@ -239,10 +239,3 @@ def test_what_is_to_be_skipped_is_skipped() -> None:
     assert script.endswith("make\n")
     with pytest.raises(DefinitionFault, match="skip_install names 'everything'"):
         scripts.install_script(parse(WHOLE), {}, "everything")
-
-
-def test_commands_become_a_definition() -> None:
-    found = testdef.from_commands("c", ["a", "b"], iterations=2, pattern="(?P<test_case_id>x)")
-    assert found.steps == ("a", "b", "a", "b")
-    with pytest.raises(DefinitionFault, match="parser of c: the pattern"):
-        testdef.from_commands("c", ["a"], pattern="(")
