@@ -126,6 +126,8 @@ def _stream(
             size += len(data)
             if progress is not None and size % (32 * CHUNK) < len(data):
                 progress(size)
+    if progress is not None:
+        progress(size)
     return digest.hexdigest(), size
 
 

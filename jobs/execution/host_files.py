@@ -8,7 +8,8 @@ from typing import BinaryIO, cast
 
 from devices.drivers import qcow2
 from devices.drivers.shell import HostShell, quote
-from jobs.execution.images import START, BootFiles, content_of
+from jobs.execution.disks import START, content_of
+from jobs.execution.images import BootFiles
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DefinitionFault
 

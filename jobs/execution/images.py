@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import posixpath
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Literal
 
 from devices.domain.config import BoardConfig, VmTypeConfig
-from devices.drivers import qcow2
 from devices.drivers.shell import HostShell, quote
 from jobs.domain.definition.model import BootImage, Definition, DeployImage, DeployKernel, Login, Vm
 from jobs.execution import scripts
+from jobs.execution.disks import Format, look_at_disk
 from jobs.execution.fetch import Fetched, Fetcher
 from jobs.execution.host import Place
+from jobs.execution.progress import Teller, Transfer
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DefinitionFault, InfrastructureError
-
-Content = Literal["boots", "bare", "unknown"]
-Format = Literal["raw", "qcow2"]
-START = 0x11000
-"""Bytes at the start of a disk that are looked at: btrfs says what it is at 0x10040."""
-Told = Callable[[str], None]
-"""Is told in words what is being done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +50,8 @@ class BootPlan:
     login: Login = field(default_factory=Login)
     action: str = ""
     """The deploy command that says so, empty for ``image``."""
+    disk_key: Literal["image", "rootfs"] = "image"
+    """What the definition calls the disk."""
 
 
 def boot_plan(definition: Definition, vm: Vm, *, own: bool = False) -> BootPlan:
@@ -83,6 +80,7 @@ def boot_plan(definition: Definition, vm: Vm, *, own: bool = False) -> BootPlan:
             ramdisk=wanted("ramdisk", chosen.ramdisk),
             dtb=wanted("dtb", chosen.dtb),
             disk=wanted("rootfs", chosen.rootfs),
+            disk_key="rootfs",
             firmware=wanted("firmware", chosen.firmware),
             arguments=chosen.boot_cmds,
             login=chosen.login,
@@ -105,50 +103,6 @@ def boot_arguments(definition: Definition, role: str) -> tuple[str, ...]:
         if isinstance(action, BootImage) and action.applies_to(role)
         for word in (*action.options, *action.boot_cmds)
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disk:
-    """A disk image on the worker, looked into."""
-
-    file: Fetched
-    format: Format
-    size: int
-    """Bytes of the disk."""
-    content: Content
-
-
-def look_at_disk(file: Fetched) -> Disk:
-    """Recognise an image by what is in it, never by its name."""
-    with file.path.open("rb") as image:
-        start = image.read(START)
-        if not start.strip(b"\0") and file.size < 0x200:
-            raise DefinitionFault(f"{file.url} is not a disk image: it is empty")
-        if start.startswith(qcow2.MAGIC):
-            header = qcow2.read_header(image, file.url)
-            content = content_of(qcow2.read_start(image, header, START))
-            return Disk(file=file, format="qcow2", size=header.size, content=content)
-    if start[:4] in (b"KDMV", b"COWD", b"cone", b"<<< ") or start[:8] == b"vhdxfile":
-        raise DefinitionFault(
-            f"{file.url} is neither a raw nor a qcow2 image; convert it with qemu-img convert"
-        )
-    return Disk(file=file, format="raw", size=file.size, content=content_of(start))
-
-
-def content_of(start: bytes) -> Content:
-    if start[0x200:0x208] == b"EFI PART" or (start[510:512] == b"\x55\xaa" and start[:446].strip(b"\0")):
-        return "boots"
-    file_systems = (
-        (0x438, b"\x53\xef"),  # ext2, ext3, ext4
-        (0x10040, b"_BHRfS_M"),  # btrfs
-        (0, b"XFSB"),
-        (0, b"hsqs"),  # squashfs
-        (0x400, b"\x10\x20\xf5\xf2"),  # f2fs
-        (0x400, b"\xe2\xe1\xf5\xe0"),  # erofs
-    )
-    if any(start[at : at + len(magic)] == magic for at, magic in file_systems):
-        return "bare"
-    return "boots" if start[510:512] == b"\x55\xaa" else "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,9 +136,11 @@ class Library:
         self._shell, self._place, self._board, self._fetcher = shell, place, board, fetcher
         self._copying = threading.Lock()
         self._there: set[str] = set()
+        self._moving: tuple[Fetched, int] | None = None
+        """What is being copied, and how much of it is through."""
 
     def bring(
-        self, plan: BootPlan, config: VmTypeConfig, deadline: Deadline, told: Told, *, own: bool = False
+        self, plan: BootPlan, config: VmTypeConfig, deadline: Deadline, teller: Teller, *, own: bool = False
     ) -> BootFiles:
         """Bring everything of a plan to the host.
 
@@ -207,20 +163,20 @@ class Library:
         if undecided and config.kernel:
             kernel, ramdisk = _kernel_of_type(late["disk"].url, config)
         if plan.disk is not None and "disk" not in late:
-            told(f"fetch {_short(plan.disk.url)}")
-            disk = look_at_disk(self._fetch(plan.disk, deadline))
+            disk = look_at_disk(fetch(self._fetcher, plan.disk, deadline, teller))
             if kernel is None and disk.content == "bare" and (config.kernel or not own):
                 kernel, ramdisk = _kernel_of_type(plan.disk.url, config)
             if kernel is None and disk.content == "unknown" and not own:
-                notes.append(f"{_short(plan.disk.url)} has neither a boot sector nor a known file system")
+                notes.append(f"{short(plan.disk.url)} has neither a boot sector nor a known file system")
         files = {"disk": disk.file} if disk is not None else {}
         wanted = {"kernel": kernel, "ramdisk": ramdisk, "dtb": plan.dtb, "firmware": plan.firmware}
         for kind, one in wanted.items():
             if one is not None and kind not in late:
-                told(f"fetch {_short(one.url)}")
                 # A kernel unpacks its ramdisk by itself.
-                files[kind] = self._fetch(one, deadline, unpack=kind != "ramdisk")
-        self._copy(list(files.values()), deadline, told)
+                files[kind] = fetch(self._fetcher, one, deadline, teller, unpack=kind != "ramdisk")
+        self._copy(list(files.values()), deadline, teller)
+        for kind, file in files.items():
+            teller.used(plan.disk_key if kind == "disk" else kind, file)
         paths = {kind: self._mine(file) for kind, file in files.items()}
         paths |= {kind: posixpath.join(self._place.folder, one.on_host) for kind, one in late.items()}
         return BootFiles(
@@ -239,23 +195,17 @@ class Library:
             notes=tuple(notes),
         )
 
-    def _fetch(self, wanted: Wanted, deadline: Deadline, *, unpack: bool = True) -> Fetched:
-        return self._fetcher.get(
-            wanted.url, deadline, sha256=wanted.sha256, unpack=unpack, trusted=wanted.trusted
-        )
-
     def _mine(self, file: Fetched) -> str:
         return self._place.path(f"image-{file.sha256[:32]}")
 
-    def _copy(self, files: list[Fetched], deadline: Deadline, told: Told) -> None:
+    def _copy(self, files: list[Fetched], deadline: Deadline, teller: Teller) -> None:
         """See that the job's folder on the host has these contents; what the cache has is not copied."""
-        while not self._copying.acquire(timeout=max(0.01, deadline.tick)):
-            deadline.check()
+        self._await_turn(files, deadline, teller)
         try:
             needed = {file.sha256: file for file in files if file.sha256 not in self._there}
             missing = self._take(needed, deadline)
             for sha256 in missing:
-                self._send(needed[sha256], deadline, told)
+                self._send(needed[sha256], deadline, teller)
             if missing and (still := self._take({one: needed[one] for one in missing}, deadline, trim=True)):
                 raise InfrastructureError(
                     f"{needed[still[0]].url} could not be put into the job's folder on {self._shell.name}"
@@ -263,6 +213,20 @@ class Library:
             self._there |= needed.keys()
         finally:
             self._copying.release()
+
+    def _await_turn(self, files: list[Fetched], deadline: Deadline, teller: Teller) -> None:
+        """Wait until nobody else copies, and show how far that is where it is ours, too."""
+        mine = {file.sha256 for file in files}
+        with ExitStack() as stack:
+            shown: dict[str, Transfer] = {}
+            while not self._copying.acquire(timeout=max(0.01, deadline.tick)):
+                deadline.check()
+                if (moving := self._moving) is None or moving[0].sha256 not in mine:
+                    continue
+                file, done = moving
+                if file.sha256 not in shown:
+                    shown[file.sha256] = stack.enter_context(teller.transfer(f"copy {short(file.url)}"))
+                shown[file.sha256](done, file.size)
 
     def _take(self, files: Mapping[str, Fetched], deadline: Deadline, *, trim: bool = False) -> list[str]:
         """Link cached contents into the job's folder; returns those that the cache does not have.
@@ -284,11 +248,19 @@ class Library:
             lines.append(scripts.TRIM.format(limit=self._board.cache_limit * 1024 * 1024))
         return self._shell.run("\n".join(lines), deadline).expect_ok("the image cache").text.split()
 
-    def _send(self, file: Fetched, deadline: Deadline, told: Told) -> None:
-        told(f"copy {_short(file.url)} ({_size(file.size)})")
+    def _send(self, file: Fetched, deadline: Deadline, teller: Teller) -> None:
+        teller.phase(f"copy {short(file.url)} ({_size(file.size)})")
         cached = f"{self._place.cache}/{file.sha256}"
-        with file.path.open("rb") as source:
-            sent = self._shell.put(source, cached, deadline, mode=0o400)
+        with file.path.open("rb") as source, teller.transfer(f"copy {short(file.url)}") as transfer:
+
+            def progress(done: int) -> None:
+                self._moving = file, done
+                transfer(done, file.size)
+
+            try:
+                sent = self._shell.put(source, cached, deadline, mode=0o400, progress=progress)
+            finally:
+                self._moving = None
         if sent != file.sha256:
             self._shell.run(f"rm -f {quote(cached)}", deadline)
             raise InfrastructureError(f"{file.url} changed on the worker while it was copied; run it again")
@@ -305,7 +277,30 @@ def _kernel_of_type(url: str, config: VmTypeConfig) -> tuple[Wanted, Wanted | No
     return Wanted(url=config.kernel, trusted=True), ramdisk
 
 
-def _short(url: str) -> str:
+def fetch(
+    fetcher: Fetcher, wanted: Wanted, deadline: Deadline, teller: Teller, *, unpack: bool = True
+) -> Fetched:
+    """Fetch a file for a node, and tell how far that is."""
+    teller.phase(f"fetch {short(wanted.url)}")
+    return prefetch(fetcher, wanted, deadline, teller, unpack=unpack)
+
+
+def prefetch(
+    fetcher: Fetcher, wanted: Wanted, deadline: Deadline, teller: Teller, *, unpack: bool = True
+) -> Fetched:
+    """Fetch a file for a node that does something else meanwhile."""
+    with teller.transfer(f"fetch {short(wanted.url)}") as transfer:
+        return fetcher.get(
+            wanted.url,
+            deadline,
+            sha256=wanted.sha256,
+            unpack=unpack,
+            trusted=wanted.trusted,
+            progress=transfer,
+        )
+
+
+def short(url: str) -> str:
     return url.rsplit("/", 1)[-1] or url
 
 

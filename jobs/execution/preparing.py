@@ -15,8 +15,9 @@ from jobs.domain.overlay import GroupNetwork, NodeFacts, OverlayFile
 from jobs.execution import delivery
 from jobs.execution.fetch import Fetcher
 from jobs.execution.host import Place
-from jobs.execution.images import BootPlan, Library, boot_arguments, boot_plan
+from jobs.execution.images import BootPlan, Library, boot_arguments, boot_plan, prefetch
 from jobs.execution.network import HOST_ADDRESS, USER_NETWORK, Network, mac, user_network_script
+from jobs.execution.progress import Teller
 from jobs.execution.run import Run
 from jobs.execution.shells import Loaded, Loader, ShellPlan, is_shell, plan_shells
 from jobs.execution.sources import Sources
@@ -47,6 +48,7 @@ class Preparation:
         self._run, self._job, self._journal = run, run.assignment, run.journal
         self._network = network
         self.fetcher = Fetcher(run.workplace)
+        self._tellers = {node.index: Teller(self._journal, node.index) for node in self._job.nodes}
 
     def actions(self, role: str) -> list[Action]:
         """Return what a role has to do, in order."""
@@ -95,7 +97,8 @@ class Preparation:
         try:
             for one, unpack in (*wanted, (plan.ramdisk, False)):
                 if one is not None and not one.on_host:
-                    self.fetcher.get(one.url, self._run.deadline, sha256=one.sha256, unpack=unpack)
+                    teller = self._tellers[node.index]
+                    prefetch(self.fetcher, one, self._run.deadline, teller, unpack=unpack)
         except JobError as exc:
             exc.node, exc.action = node.index, plan.action or "image"
             raise
@@ -130,7 +133,7 @@ class Preparation:
                 plan,
                 config,
                 run.deadline,
-                lambda what: self._journal.phase(node.index, "deploy", what),
+                self._tellers[node.index],
                 own=self._starts_itself(node),
             )
         except JobError as exc:

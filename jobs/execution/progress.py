@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol
 
-from jobs.domain.events import TransferProgressed
+from jobs.domain.events import ImageUsed, TransferProgressed
+from jobs.execution.cache import Fetched
 from jobs.execution.journal import Journal
 
 EVERY = 1.0
@@ -38,7 +40,7 @@ class Unwatched:
 
 
 class Transfer:
-    """One transfer to one node. A context manager: with its end comes the last fact, if anything moved."""
+    """One transfer to one node. Thread-safe. With its `end` comes the last fact, if anything moved."""
 
     def __init__(
         self, journal: Journal, node: int, what: str, clock: Callable[[], float] = time.monotonic
@@ -94,13 +96,46 @@ class Transfer:
             )
         )
 
-    def __enter__(self) -> Transfer:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end()
+class Teller:
+    """Tells what is being brought to one node. Thread-safe: who moves the same thing tells of it together."""
+
+    def __init__(self, journal: Journal, node: int) -> None:
+        self._journal, self._node = journal, node
+        self._lock = threading.Lock()
+        self._open: dict[str, tuple[Transfer, int]] = {}
+
+    def phase(self, what: str) -> None:
+        self._journal.phase(self._node, "deploy", what)
+
+    @contextmanager
+    def transfer(self, what: str) -> Iterator[Transfer]:
+        """Give the progress of one transfer; its last fact comes when the last of its users leaves."""
+        with self._lock:
+            one, users = self._open.get(what) or (Transfer(self._journal, self._node, what), 0)
+            self._open[what] = one, users + 1
+        try:
+            yield one
+        finally:
+            with self._lock:
+                one, users = self._open.pop(what)
+                if users > 1:
+                    self._open[what] = one, users - 1
+            if users == 1:
+                one.end()
+
+    def used(self, key: str, file: Fetched) -> None:
+        """Record that the node boots this file."""
+        self._journal.facts(
+            ImageUsed(
+                node=self._node,
+                key=key,
+                url=file.url,
+                sha256=file.source_sha256,
+                size=file.size,
+                at=self._journal.now(),
+            )
+        )
 
 
 class Deploying:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import subprocess
 import threading
@@ -25,11 +26,13 @@ from jobs.domain.events import (
     CleanedUp,
     Fact,
     GateOpened,
+    ImageUsed,
     NodeClosed,
     PhaseStarted,
     ResultReported,
     SuiteEnded,
     SuiteStarted,
+    TransferProgressed,
     VmStarted,
     WaitEnded,
     WaitStarted,
@@ -757,6 +760,14 @@ def test_a_second_deploy_of_an_image_copies_nothing(lab: Lab) -> None:
     assert first.ending.outcome == second.ending.outcome == "complete", (first.ending, second.ending)
     assert copies(first.phases(1) + first.phases(2)) == 1
     assert copies(second.phases(1) + second.phases(2)) == 0
+    size = big.stat().st_size
+    moved = [(one.what, one.done, one.total) for one in first.of(TransferProgressed) if one.ended]
+    assert ("fetch big.img", size, size) in moved
+    assert ("copy big.img", size, size) in moved
+    assert second.of(TransferProgressed) == []
+    digest = hashlib.sha256(big.read_bytes()).hexdigest()
+    used = [(one.node, one.key, one.url, one.sha256, one.size) for one in second.of(ImageUsed)]
+    assert sorted(used) == [(node, "image", big.as_uri(), digest, size) for node in (1, 2)]
 
 
 def test_the_cache_on_the_host_keeps_its_limit(lab: Lab) -> None:
