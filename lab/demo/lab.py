@@ -8,46 +8,19 @@ from typing import Any
 
 from django.conf import settings
 
-from devices import commands, queries
+from devices import commands, queries, ready_made
+from devices.ready_made import ReadyMade
 from lab.demo.images import GuestImages
 from lab.demo.sshd import SshServer
 from lab.kernel.errors import NotFound
 
-ACTOR = "lab"
+ACTOR, CAUSE = "lab", "demo"
 HOST_TYPE = "ssh-host"
 BOARD = "demo-host"
 EXAMPLES = Path(__file__).parent / "examples"
 
-VM_TYPES: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
-    "kvm": (
-        "amd64",
-        "x86-64 virtual machine. Disks boot by BIOS.",
-        {"qemu": "qemu-system-x86_64", "machine": "pc", "cpu": "qemu64", "console": "ttyS0", "bus": "pci"},
-    ),
-    "kvm-arm": (
-        "armhf",
-        "32-bit ARM virtual machine. Disks boot by UEFI; bare root file systems with a kernel of the lab's.",
-        {
-            "qemu": "qemu-system-arm",
-            "machine": "virt,highmem=off",
-            "kvm_qemu": "qemu-system-aarch64",
-            "kvm_machine": "virt,gic-version=host",
-            "cpu": "cortex-a15",
-            "kvm_cpu": "host,aarch64=off",
-        },
-    ),
-    "kvm-aarch64": (
-        "arm64",
-        "64-bit ARM virtual machine. Disks boot by UEFI; bare root file systems with a kernel of the lab's.",
-        {
-            "qemu": "qemu-system-aarch64",
-            "machine": "virt",
-            "kvm_machine": "virt,gic-version=host",
-            "cpu": "cortex-a57",
-        },
-    ),
-}
-"""Name → architecture of its guests, description, what is particular to it."""
+VM_TYPES: Mapping[str, str] = {"kvm": "amd64", "kvm-arm": "armhf", "kvm-aarch64": "arm64"}
+"""Name of a ready-made type → architecture of its guests."""
 
 
 def seed(server: SshServer, images: Mapping[str, GuestImages], work_dir: Path) -> None:
@@ -55,27 +28,28 @@ def seed(server: SshServer, images: Mapping[str, GuestImages], work_dir: Path) -
 
     `work_dir` is where jobs keep their files on the host. Raises `Rejected` if somebody retired a part of it.
     """
-    for name, (architecture, description, config) in VM_TYPES.items():
-        _device_type(name, "vm", description, vm_type(config, images[architecture]))
+    ready = ready_made.ready_made()
+    ready_made.load(
+        [one for name in VM_TYPES for one in ready_made.with_bases([ready[name].base])], actor=ACTOR
+    )
+    for name, architecture in VM_TYPES.items():
+        _vm_type(ready[name], vm_type(images[architecture]))
     description = "A Linux machine that is always on and reached by ssh."
     _device_type(HOST_TYPE, "board", description, {"runs": list(VM_TYPES), "deploy": "none"})
     _board(host(server, work_dir))
 
 
-def vm_type(config: Mapping[str, Any], images: GuestImages) -> dict[str, Any]:
-    """Return the configuration of a VM type whose bare root file systems boot with the guests' kernel."""
-    whole = {
+def vm_type(images: GuestImages) -> dict[str, Any]:
+    """Return what is the demo's own of a VM type: bare root file systems boot with the guests' kernel."""
+    own: dict[str, Any] = {
         "memory": 256,
-        "console": images.architecture.console,
-        "bus": "device",
         "kernel": images.kernel.as_uri(),
         "ramdisk": images.initramfs.as_uri(),
         "prompts": [r"root@[^ ]*:[^ ]*# "],
-        **config,
     }
     if images.firmware:
-        whole["firmware"] = str(images.firmware)
-    return whole
+        own["firmware"] = str(images.firmware)
+    return own
 
 
 def host(server: SshServer, work_dir: Path) -> dict[str, Any]:
@@ -99,12 +73,18 @@ def example(name: str, images: Path) -> str:
     return text.replace("@IMAGES@", images.as_uri()).replace("@EXAMPLES@", EXAMPLES.as_uri())
 
 
-def _device_type(name: str, kind: str, description: str, config: dict[str, Any]) -> None:
-    known = commands.load_device_type(name).version
-    if known:
-        commands.change_device_type(name, description=description, config=config, actor=ACTOR, cause="demo")
+def _vm_type(ready: ReadyMade, config: dict[str, Any]) -> None:
+    """Register a type under a ready-made one's name: based on the same, with the demo's own configuration."""
+    _device_type(ready.name, "vm", ready.description, config, base=ready.base)
+
+
+def _device_type(name: str, kind: str, description: str, config: dict[str, Any], *, base: str = "") -> None:
+    if commands.load_device_type(name).version:
+        commands.change_device_type(
+            name, description=description, config=config, base=base, actor=ACTOR, cause=CAUSE
+        )
     else:
-        commands.register_device_type(name, kind, description, config, actor=ACTOR, cause="demo")
+        commands.register_device_type(name, kind, description, config, base=base, actor=ACTOR, cause=CAUSE)
 
 
 def _board(config: dict[str, Any]) -> None:
@@ -119,7 +99,7 @@ def _board(config: dict[str, Any]) -> None:
             "This machine, by its own sshd.",
             config,
             actor=ACTOR,
-            cause="demo",
+            cause=CAUSE,
         )
     else:
-        commands.change_board(BOARD, config=config, actor=ACTOR, cause="demo")
+        commands.change_board(BOARD, config=config, actor=ACTOR, cause=CAUSE)

@@ -39,7 +39,14 @@ def test_seeding_gives_one_free_board_that_runs_every_vm_type() -> None:
     seed()
     board = queries.board(lab.BOARD)
     assert board.free
-    assert set(board.runs) == set(lab.VM_TYPES) == {view.name for view in queries.vm_types()}
+    assert set(board.runs) == set(lab.VM_TYPES) <= {view.name for view in queries.vm_types()}
+
+
+def test_its_vm_types_are_the_ready_made_ones_with_the_guests_kernel_on_top() -> None:
+    seed()
+    config = queries.vm_type_config("kvm-arm")
+    assert (config.qemu, config.cpu, config.console) == ("qemu-system-arm", "cortex-a15", "ttyAMA0")
+    assert config.kernel == "file:///srv/images/guest-armhf.vmlinuz"
 
 
 def test_seeding_again_changes_nothing() -> None:

@@ -31,12 +31,14 @@ def seed(found: dict[str, str]) -> str:
         for one in ARCHITECTURES
     }
     lab.seed(server, images, Path(found["work_dir"]))
-    _, _, kvm = lab.VM_TYPES["kvm"]
     # What never comes up shall not take minutes to be noticed here.
-    hasty = {**lab.vm_type(kvm, images["amd64"]), "boot_timeout": int(found["hasty"])}
-    commands.register_device_type("kvm-hasty", "vm", "Gives up soon.", hasty, actor="lab", cause="test")
-    wrapped = {**lab.vm_type(kvm, images["amd64"]), "qemu": found["wrapper"]}
-    commands.register_device_type("kvm-wrapped", "vm", "Looked at.", wrapped, actor="lab", cause="test")
+    for name, description, own in (
+        ("kvm-hasty", "Gives up soon.", {"boot_timeout": int(found["hasty"])}),
+        ("kvm-wrapped", "Looked at.", {"qemu": found["wrapper"]}),
+    ):
+        commands.register_device_type(
+            name, "vm", description, dict(own), base="kvm", actor="lab", cause="test"
+        )
     commands.change_device_type(
         lab.HOST_TYPE,
         config={"runs": [*lab.VM_TYPES, "kvm-hasty", "kvm-wrapped"], "deploy": "none"},

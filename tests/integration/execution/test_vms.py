@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from devices.domain.config import VmTypeConfig
+from devices.domain.parse_config import checked_vm_type_config, overlay
+from devices.ready_made import ready_made
 from jobs.domain.definition.model import DeployImage, DeployKernel, Vm
 from jobs.domain.events import ResultReported, VmStarted
 from lab.demo.images import GuestImages
@@ -146,11 +147,11 @@ def test_other_machines(
     sshd: SshServer, tmp_path: Path, guest_images: Callable[[str], GuestImages], name: str
 ) -> None:
 
-    architecture, _, config = VM_TYPES[name]
-    images = guest_images(architecture)
+    images = guest_images(VM_TYPES[name])
     lab = Lab(sshd, tmp_path, [images.folder])
-    values = vm_type(config, images)
-    lab.vm_types = {name: VmTypeConfig(**{**values, "prompts": tuple(values["prompts"])})}
+    ready = ready_made()
+    base = ready[ready[name].base].config
+    lab.vm_types = {name: checked_vm_type_config(overlay(base, vm_type(images)))}
     ran = lab.run(
         shell_action("a", suite("arm", "lava-test-case x --result pass"), timeout=200),
         vms=[Vm(device_type=name, role="a", image=images.rootfs.as_uri())],
