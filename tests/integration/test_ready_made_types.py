@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 WHAT_A_BOARD_ADDS = {
     "ssh": {"host": "10.0.0.7", "key_file": "/etc/labbook/keys/board"},
     "console": {"url": "socket://10.0.0.8:4007"},
-    "power": {"method": "qmp", "socket": "/run/board.qmp"},
+    "power": {"method": "qmp", "socket": "unix:/run/board.qmp"},
     "qemu": {"folder": "/srv/board"},
     "netboot": {"folder": "/srv/tftp", "server": "10.0.0.1"},
 }
