@@ -33,6 +33,14 @@ export function grouped(number) {
   return number.toLocaleString("en");
 }
 
+/** Return 44.1 MB for 44100000. */
+export function bytes(number) {
+  for (const [size, unit] of [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) {
+    if (number >= size) return `${(number / size).toFixed(1)} ${unit}`;
+  }
+  return plural(Math.round(number), "byte");
+}
+
 /** Return "1 line" or "3 lines". */
 export function plural(number, noun) {
   return `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;

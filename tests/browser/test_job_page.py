@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from django.contrib.auth.models import User
 from selenium.webdriver.common.keys import Keys
 
 from jobs import console_log, queries
+from jobs.domain.events import ImageUsed, PhaseStarted, TransferProgressed
 from tests.browser import story
 from tests.browser.conftest import Site
 from tests.browser.story import CLIENT_1, CLIENT_2, HOST, SERVER
@@ -70,6 +73,44 @@ def test_the_page_fills_in_while_the_job_runs(
     site.find("#t-notes").click()
     assert "overlay disks" in site.text("#p-notes")
     assert "KVM hangs on this board" in site.text("#p-notes")
+
+
+def test_a_transfer_is_a_bar_with_bytes_rate_and_time_left(
+    site: Site, asha: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = story.begin(asha, monkeypatch)
+    story.boot_host(run)
+    now = time.time()
+
+    def moved(done: int, ended: bool = False) -> TransferProgressed:
+        return TransferProgressed(
+            node=SERVER, what="copy disk.qcow2", done=done, total=40_000_000, rate=2e6, ended=ended, at=now
+        )
+
+    run.recorder.record(
+        [
+            PhaseStarted(node=SERVER, phase="deploy", what="copy disk.qcow2 (40.0 MB)", at=now),
+            moved(10_000_000),
+        ]
+    )
+    watch(site, asha, "/jobs/1/#p-events")
+    site.find("#t-events").click()
+
+    def shown() -> str:
+        return site.text(f"#con-{SERVER} [data-f=transfer]")
+
+    assert shown() == "10.0 MB of 40.0 MB, 2.0 MB/s, 0:15 left"
+    run.recorder.record([moved(30_000_000)])
+    site.wait(lambda: shown() == "30.0 MB of 40.0 MB, 2.0 MB/s, 0:05 left", "the progress")
+    assert site.find(f"#con-{SERVER} .xfer").get_attribute("aria-valuenow") == "75"
+    assert site.find(f"#con-{SERVER} .xfer i").get_attribute("style") == "width: 75%;"
+    used = ImageUsed(node=SERVER, key="image", url="lab:disk", sha256="ab" * 32, size=40_000_000, at=now)
+    run.recorder.record([moved(40_000_000, ended=True), used])
+    site.wait(lambda: not site.find(f"#con-{SERVER} .xfer").is_displayed(), "the end of the bar")
+    told = [text for text in site.texts("#p-events .ev span") if "copy disk.qcow2, " in text]
+    assert told == ["server: copy disk.qcow2, 40.0 MB, 2.0 MB/s"]
+    site.find("#t-notes").click()
+    assert "image: lab:disk 40.0 MB, abababababab…" in site.text("#p-notes")
 
 
 def test_a_restart_of_the_server_misses_and_repeats_nothing(

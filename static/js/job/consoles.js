@@ -5,6 +5,7 @@ import { LineBuffer } from "../console/lines.js";
 import { Pane } from "../console/pane.js";
 import { gutter } from "../console/row.js";
 import { serverNow } from "./time.js";
+import { renderTransfer } from "./transfer.js";
 import { doingOf, dotOf } from "./verdict.js";
 
 const SILENT = 20; // seconds after which silence is worth a word
@@ -61,6 +62,7 @@ export class Consoles {
       const doing = one.element.querySelector("[data-f=doing]");
       setText(doing, doingOf(node, state.running));
       doing.title = doing.textContent;
+      renderTransfer(one.element, node, doing.textContent);
       const tab = document.querySelector(`#tab-${node.index} .dot`);
       if (tab) tab.className = `dot ${dotOf(node)}`;
     }

@@ -1,6 +1,6 @@
 // The lists beside the results: events, messages, and notes with attachments and the evidence of clean-up.
 import { arrange, h, icon } from "../dom.js";
-import { epoch, offsetTime } from "../words.js";
+import { bytes, epoch, offsetTime } from "../words.js";
 import { gutter } from "../console/row.js";
 
 /** Minutes and seconds since the start; what came before it counts down to it. */
@@ -20,9 +20,13 @@ function nothing(title, words) {
   return h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, words));
 }
 
-/** Add rows of events, which come in order. */
+const moving = new Map(); // the row of each transfer: it shows the last that is known of it
+
+/** Add rows of events, which come in order. A transfer has one row, however often it is told of. */
 export function showEvents(panel, rows) {
   for (const event of rows) {
+    const transfer = event.type === "job.transfer_progressed" ? `${event.data.node} ${event.data.what}` : "";
+    if (transfer) moving.get(transfer)?.remove();
     const at = event.data?.at ?? epoch(event.at);
     const utc = new Date(at * 1000).toISOString().replace("T", " ").slice(0, 23);
     panel.append(
@@ -34,6 +38,9 @@ export function showEvents(panel, rows) {
         h("span", { class: "t3 clip actor" }, event.actor.startsWith("worker:") ? "" : event.actor),
       ),
     );
+    if (!transfer) continue;
+    if (event.data.ended) moving.delete(transfer);
+    else moving.set(transfer, panel.lastChild);
   }
 }
 
@@ -87,8 +94,20 @@ export function renderNotes(panel, state) {
       );
     }),
   );
+  const images = [...(state.images?.values() ?? [])].map((one) =>
+    kept(`i${one.key}`, () => {
+      const node = state.nodes.find((known) => known.index === one.node);
+      return h(
+        "div",
+        { class: "ev", title: `${one.url}, SHA-256 ${one.sha256}` },
+        icon("device-sd-card", "i-s"),
+        h("span", {}, `${one.file}: `, h("code", {}, one.url), h("span", { class: "t3" }, ` ${bytes(one.size)}, ${one.sha256.slice(0, 12)}…`)),
+        h("span", { class: "t3" }, node?.name ?? ""),
+      );
+    }),
+  );
   const part = (title, rows) => (rows.length ? [kept(`h-${title}`, () => h("h3", { class: "side-h" }, title)), ...rows] : []);
-  const all = [...part("Clean-up, as found", checks), ...part("Attachments", files), ...part("Notes", notes)];
+  const all = [...part("Clean-up, as found", checks), ...part("Attachments", files), ...part("Images", images), ...part("Notes", notes)];
   arrange(panel, all.length ? all : [kept("n-none", () => nothing("Nothing noted yet", "Fallbacks, retries, attachments and the evidence of clean-up appear here."))]);
-  return notes.length + checks.length + files.length;
+  return notes.length + checks.length + files.length + images.length;
 }
