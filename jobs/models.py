@@ -7,10 +7,12 @@ Rows of a job's parts carry `version` (of the event they began with: their name 
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from jobs.models_console import ConsoleChunk
+from jobs.models_search import JobSearch
 
 __all__ = [
     "Attachment",
@@ -20,6 +22,7 @@ __all__ = [
     "ImageUse",
     "Job",
     "JobGroup",
+    "JobSearch",
     "Lease",
     "Message",
     "Node",
@@ -27,6 +30,7 @@ __all__ = [
     "Part",
     "Phase",
     "Result",
+    "SavedView",
     "Wait",
 ]
 
@@ -297,3 +301,17 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return f"job {self.job} is run by {self.worker} until {self.until:%H:%M:%S}"
+
+
+class SavedView(models.Model):
+    """A list of jobs that a user wants to see again: the filters of an address. No part of the log."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=1000)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="savedview_user_name")]
+
+    def __str__(self) -> str:
+        return self.name

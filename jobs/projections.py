@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 from django.db.models import F
 
-from jobs import console_log
+from jobs import console_log, search
 from jobs.domain import job as life
 from jobs.domain.deliveries import ABANDONED
 from jobs.domain.events import (
@@ -41,6 +41,7 @@ from jobs.models import (
     ImageUse,
     Job,
     JobGroup,
+    JobSearch,
     Message,
     Node,
     Note,
@@ -54,7 +55,21 @@ from lab.kernel.events import Recorded
 
 jobs = Projection(
     name="jobs",
-    models=[Job, JobGroup, Node, Result, Phase, Message, Wait, Attachment, Note, Check, ImageUse, Delivery],
+    models=[
+        Job,
+        JobGroup,
+        JobSearch,
+        Node,
+        Result,
+        Phase,
+        Message,
+        Wait,
+        Attachment,
+        Note,
+        Check,
+        ImageUse,
+        Delivery,
+    ],
 )
 
 COUNTERS = {"pass": "passed", "fail": "failed", "skip": "skipped", "unknown": "unknown"}
@@ -108,6 +123,8 @@ def submitted(event: JobSubmitted, recorded: Recorded) -> None:
         )
         for node in event.nodes
     )
+    nodes = (text for node in event.nodes for text in (node.name, node.device_type))
+    search.remember(number, event.name, event.submitter, event.host_type, *nodes, event.text)
     if event.resubmitted_from is not None:  # its page links to the new one
         Job.objects.filter(pk=event.resubmitted_from).update(position=recorded.position)
 
@@ -121,6 +138,7 @@ def assigned(event: JobAssigned, recorded: Recorded) -> None:
         site=event.site,
         assigned_at=recorded.recorded_at,
     )
+    search.add(_number(recorded), event.board)
 
 
 @jobs.on(JobStarted)

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
 from django.db.models import Max, Q, QuerySet
 
-from jobs import console_log, lab_view, rows
+from jobs import console_log, lab_view, rows, search
 from jobs.domain import job as life
 from jobs.domain import scheduling
 from jobs.domain.events import JobSubmitted
@@ -55,7 +55,8 @@ class Filters(TypedDict, total=False):
     board: str
     host_type: str
     text: str
-    """Part of the name."""
+    """Words, or how they begin, all of which must be in the name, the submitter, the board, types, roles or
+    the definition."""
 
 
 # -- who may see what ----------------------------------------------------------------------------
@@ -121,18 +122,31 @@ def job_list(
 
     Pages are cut by number, not by count, so the hundredth is as fast as the first.
     """
-    wanted = _wanted(filters or {})
+    filters = filters or {}
+    wanted = _wanted(filters)
     if before is not None:
         wanted &= Q(pk__lt=before)
     if after is not None:
         wanted &= Q(pk__gt=after)
     upwards = after is not None and before is None
     found: dict[int, Job] = {}
+    if text := filters.get("text"):
+        for numbers in search.matching(text, before=before, after=after if upwards else None):
+            found |= _listed(user, wanted & Q(pk__in=numbers), upwards, limit)
+            if len(found) >= limit:
+                break
+    else:
+        found = _listed(user, wanted, upwards, limit)
+    numbers = sorted(found, reverse=not upwards)[:limit]
+    return [rows.summary(found[number]) for number in sorted(numbers, reverse=True)]
+
+
+def _listed(user: User, wanted: Q, upwards: bool, limit: int) -> dict[int, Job]:
+    found: dict[int, Job] = {}
     for one in _visible(user):
         for row in Job.objects.filter(one & wanted).order_by("id" if upwards else "-id")[:limit]:
             found[row.id] = row
-    numbers = sorted(found, reverse=not upwards)[:limit]
-    return [rows.summary(found[number]) for number in sorted(numbers, reverse=True)]
+    return found
 
 
 def _wanted(filters: Filters) -> Q:
@@ -149,8 +163,6 @@ def _wanted(filters: Filters) -> Q:
     for key in ("outcome", "submitter", "board", "host_type"):
         if value := filters.get(key):
             wanted &= Q(**{key: value})
-    if text := filters.get("text"):
-        wanted &= Q(name__icontains=text)
     return wanted
 
 

@@ -9,6 +9,7 @@ from jobs.views import compare, job, lists, replay, submit
 app_name = "jobs"
 urlpatterns = [
     path("jobs/", lists.job_list, name="list"),
+    path("jobs/views/", lists.save_view, name="save-view"),
     path("jobs/<int:job_id>/", job.job, name="job"),
     path("jobs/<int:job_id>/definition", job.definition, name="definition"),
     path("jobs/<int:job_id>/nodes/<int:node>/console.log", job.raw_console, name="raw-console"),

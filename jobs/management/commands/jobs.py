@@ -25,7 +25,9 @@ class Command(BaseCommand):
         parser.add_argument("--submitter", default="")
         parser.add_argument("--board", default="")
         parser.add_argument("--host-type", default="")
-        parser.add_argument("--text", default="", help="part of the name")
+        parser.add_argument(
+            "--text", default="", help="words in the name, submitter, board, types, roles or the definition"
+        )
         parser.add_argument("--before", type=int, help="only jobs with lower numbers")
         parser.add_argument("--limit", type=int, default=20)
         parser.add_argument("--json", action="store_true", help="print JSON, for programs")

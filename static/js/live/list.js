@@ -32,11 +32,22 @@ function exchange(fresh) {
     const other = fresh.getElementById(region.id);
     if (!other || other.innerHTML === region.innerHTML) continue;
     const focused = region.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const marked = [...region.querySelectorAll("input:checked")].map((one) => one.value);
     region.replaceChildren(...other.childNodes);
+    for (const one of region.querySelectorAll("input[type=checkbox]")) one.checked = marked.includes(one.value);
     if (focused) region.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
   tickClocks();
+  showMarked();
 }
+
+/** Comparing wants exactly two. */
+function showMarked() {
+  const button = document.getElementById("compare-go");
+  if (button) button.disabled = document.querySelectorAll("input[form=compare]:checked").length !== 2;
+}
+document.addEventListener("change", showMarked);
+showMarked();
 
 function changed() {
   wanted = true;
