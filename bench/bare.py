@@ -94,33 +94,35 @@ def digest(printed: bytes) -> bytes:
     return found.group()
 
 
+def work(server_vm: Guest, client_vm: Guest, boot_seconds: float = 180) -> None:
+    """Do in the VMs what the example's test definition does, line by line, without the helpers."""
+    for guest, address in ((server_vm, "10.7.7.1"), (client_vm, "10.7.7.2")):
+        guest.expect(PROMPT, boot_seconds)
+        guest.run("card=$(grep -l 52:54:00 /sys/class/net/*/address | cut -d/ -f5)")
+        guest.run(f"ip addr add {address}/24 dev $card; ip link set $card up")
+    server_vm.run("cd $(mktemp -d)")
+    server_vm.run(f"echo 'head -c {BYTES} | tee received | sha256sum' >receive; chmod +x receive")
+    server_vm.run("nc -l -p 5001 -e sh ./receive & until netstat -ltn | grep -q :5001; do sleep 0.1; done")
+    server_vm.run("netstat -ltn | grep :5001")
+    client_vm.run(f"cd $(mktemp -d); head -c {BYTES} /dev/urandom >payload")
+    sent = digest(client_vm.run("sha256sum <payload | cut -d' ' -f1"))
+    client_vm.run("ping -c 1 -w 20 10.7.7.1")
+    client_vm.run("read -r before rest </proc/uptime")
+    answered = digest(client_vm.run("nc 10.7.7.1 5001 <payload | cut -d' ' -f1"))
+    client_vm.run("read -r after rest </proc/uptime; echo $before $after | awk '{ print $2 - $1 }'")
+    received = digest(server_vm.run("sha256sum <received | cut -d' ' -f1"))
+    server_vm.run("wc -c <received")
+    if not sent == answered == received:
+        raise RuntimeError("the data did not arrive as it was sent")
+    for guest in (server_vm, client_vm):
+        guest.channel.close()
+
+
 def run(server: SshServer, folder: Path) -> float:
     """Do the example's work; returns the seconds from the first connection to the end of both VMs."""
     started = time.monotonic()
     with connect(server) as client:
         server_vm = Guest(client, vm_command(folder, "server", 1))
         client_vm = Guest(client, vm_command(folder, "client", 2))
-        for guest, address in ((server_vm, "10.7.7.1"), (client_vm, "10.7.7.2")):
-            guest.expect(PROMPT)
-            guest.run("card=$(grep -l 52:54:00 /sys/class/net/*/address | cut -d/ -f5)")
-            guest.run(f"ip addr add {address}/24 dev $card; ip link set $card up")
-        # What the example's test definition does, line by line, without the helpers.
-        server_vm.run("cd $(mktemp -d)")
-        server_vm.run(f"echo 'head -c {BYTES} | tee received | sha256sum' >receive; chmod +x receive")
-        server_vm.run(
-            "nc -l -p 5001 -e sh ./receive & until netstat -ltn | grep -q :5001; do sleep 0.1; done"
-        )
-        server_vm.run("netstat -ltn | grep :5001")
-        client_vm.run(f"cd $(mktemp -d); head -c {BYTES} /dev/urandom >payload")
-        sent = digest(client_vm.run("sha256sum <payload | cut -d' ' -f1"))
-        client_vm.run("ping -c 1 -w 20 10.7.7.1")
-        client_vm.run("read -r before rest </proc/uptime")
-        answered = digest(client_vm.run("nc 10.7.7.1 5001 <payload | cut -d' ' -f1"))
-        client_vm.run("read -r after rest </proc/uptime; echo $before $after | awk '{ print $2 - $1 }'")
-        received = digest(server_vm.run("sha256sum <received | cut -d' ' -f1"))
-        server_vm.run("wc -c <received")
-        if not sent == answered == received:
-            raise RuntimeError("the data did not arrive as it was sent")
-        for guest in (server_vm, client_vm):
-            guest.channel.close()
+        work(server_vm, client_vm)
     return time.monotonic() - started
