@@ -23,9 +23,9 @@ images: setup  ## build the images of guests and of the emulated board, where th
 	@$(PYTHON) -m lab.demo.images --out "$${LABBOOK_VAR:-var}/images"
 	@$(PYTHON) -m lab.demo.board --out "$${LABBOOK_VAR:-var}/images"
 
-demo:  ## set up, start Labbook with a demo lab, run the example, keep serving (ONCE=1: end after the job)
+demo:  ## set up, start a demo lab, run the example, keep serving (ONCE=1: end after it; BOARD=arm64: on a board)
 	@tools/setup demo
-	@$(PYTHON) manage.py demo $(if $(ONCE),--once)
+	@$(PYTHON) manage.py demo $(if $(ONCE),--once) $(if $(BOARD),--board $(BOARD))
 
 serve:  ## start web and worker
 	@tools/setup demo

@@ -31,8 +31,8 @@ from tests.support.images import IMAGES
 SECONDS = 600.0
 LOADER = (
     "setenv autoload no; dhcp",
-    f"setenv serverip {SERVER}; tftpboot ${{kernel_addr_r}} Image",
-    "tftpboot ${ramdisk_addr_r} initrd",
+    f"setenv serverip {SERVER}; tftpboot ${{kernel_addr_r}} kernel",
+    "tftpboot ${ramdisk_addr_r} ramdisk",
     "setenv bootargs console=ttyAMA0 root=/dev/vda quiet",
     "booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdtcontroladdr}",
 )

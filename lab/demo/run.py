@@ -23,7 +23,9 @@ from django.core.management import call_command
 
 from jobs.commands import submit_job
 from jobs.follow import PASSED, exit_status, follow
-from lab.demo import lab
+from lab.demo import lab, metal
+from lab.demo.board.image import build as build_board
+from lab.demo.board.machine import Machine
 from lab.demo.images import GuestImages, ImageError, build_all
 from lab.demo.sshd import Sshd, SshServer
 from lab.kernel.deadline import Deadline
@@ -32,6 +34,9 @@ from lab.supervise import PARENT
 
 ADMIN = "admin"
 PORT = 8000
+EXAMPLE = "vm-groups.json"
+BOARDS = {"arm64": "vm-groups-arm64.json"}
+"""Emulated board that may be asked for → example for it."""
 START_TIMEOUT = 60.0
 """Seconds until the web server must answer."""
 STOP_TIMEOUT = 90.0
@@ -46,9 +51,10 @@ class Demo:
     """One run of the demo, told on `out`."""
 
     def __init__(
-        self, out: TextIO, *, once: bool = False, port: int = PORT, example: str = "vm-groups.json"
+        self, out: TextIO, *, once: bool = False, port: int = PORT, board: str = "", example: str = ""
     ) -> None:
-        self._out, self._once, self._port, self._example = out, once, port, example
+        self._out, self._once, self._port, self._board = out, once, port, board
+        self._example = example or BOARDS.get(board, EXAMPLE)
         self.folder = Path(settings.VAR_DIR) / "demo"
         self.images = Path(settings.VAR_DIR) / "images"
         self.url = ""
@@ -61,8 +67,8 @@ class Demo:
         with interruptible():
             images = self.build_images()
             user = self.prepare_database()
-            with self.host() as server:
-                self.seed(server, images)
+            with self.host() as server, self.metal() as machine:
+                self.seed(server, images, machine)
                 with self.serving() as lab_process:
                     well = self.example(user, lab_process)
                     if not self._once:
@@ -122,12 +128,42 @@ class Demo:
         finally:
             sshd.stop()
 
-    def seed(self, server: SshServer, images: dict[str, GuestImages]) -> None:
+    @contextmanager
+    def metal(self) -> Iterator[Machine | None]:
+        """The emulated board, plugged in; None where it was not asked for."""
+        if not self._board:
+            yield None
+            return
+        self._say(
+            "The board's image: Debian for arm64, which configures itself once in an emulated machine …"
+        )
+        began = time.monotonic()
+        try:
+            image = build_board(self.images)
+            self._say(f"The board's image is {image.disk} ({time.monotonic() - began:.1f} s).")
+            machine = Machine(image, self.folder / "board")
+            machine.start()
+        except ImageError as exc:
+            raise DemoError(f"The board's image cannot be built: {exc}") from exc
+        except InfrastructureError as exc:
+            raise DemoError(str(exc)) from exc
+        try:
+            yield machine
+        finally:
+            machine.stop()
+
+    def seed(self, server: SshServer, images: dict[str, GuestImages], machine: Machine | None) -> None:
         try:
             lab.seed(server, images, self.folder / "host")
+            if machine is not None:
+                metal.seed(machine)
         except LabError as exc:
             raise DemoError(f"The demo lab's inventory cannot be brought up to date: {exc}") from exc
         self._say(f"The demo lab: board {lab.BOARD} (ssh {server.user}@127.0.0.1, port {server.port}).")
+        if machine is not None:
+            self._say(
+                f"And board {metal.BOARD} (serial line {machine.serial_url}, power by {machine.monitor})."
+            )
 
     @contextmanager
     def serving(self) -> Iterator[subprocess.Popen[bytes]]:

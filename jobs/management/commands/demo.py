@@ -4,7 +4,7 @@ from typing import Any, TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from lab.demo.run import PORT, Demo, DemoError
+from lab.demo.run import BOARDS, PORT, Demo, DemoError
 
 
 class Command(BaseCommand):
@@ -19,12 +19,16 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="end after the job; status 0 if all is well")
         parser.add_argument("--port", type=int, default=PORT, help="port of the pages (default: %(default)s)")
         parser.add_argument(
-            "--example", default="vm-groups.json", help="which example (default: %(default)s)"
+            "--board",
+            choices=BOARDS,
+            default="",
+            help="run the example on an emulated board, treated like metal",
         )
+        parser.add_argument("--example", default="", help="which example (default: the one for the board)")
 
-    def handle(self, *args: Any, once: bool, port: int, example: str, **options: Any) -> None:
+    def handle(self, *args: Any, once: bool, port: int, board: str, example: str, **options: Any) -> None:
         try:
-            well = Demo(cast(TextIO, self.stdout), once=once, port=port, example=example).run()
+            well = Demo(cast(TextIO, self.stdout), once=once, port=port, board=board, example=example).run()
         except DemoError as exc:
             raise CommandError(str(exc)) from exc
         except KeyboardInterrupt:

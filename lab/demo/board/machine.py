@@ -31,7 +31,7 @@ START_TIMEOUT = 30.0
 class Machine:
     """A board that is plugged in while it is started. Usable as a context manager.
 
-    `folder`: where its disk is deployed to (``disk``), what it boots from (``tftp/``), its monitor and log.
+    `folder`: where its disk is deployed to, what it boots by TFTP, its monitor and its log.
     Sockets have short names only: keep the folder's path below 90 characters.
     """
 
@@ -60,7 +60,13 @@ class Machine:
         return f"unix:{self.folder / 'qmp'}"
 
     @property
+    def disks(self) -> Path:
+        """Where a disk is deployed to."""
+        return self.folder / "disks"
+
+    @property
     def tftp(self) -> Path:
+        """What the TFTP server gives out: ``kernel`` and ``ramdisk``, as part of the board's installation."""
         return self.folder / "tftp"
 
     @property
@@ -72,9 +78,10 @@ class Machine:
         program = shutil.which(PROGRAM)
         if program is None:
             raise InfrastructureError(f"{PROGRAM} is not installed; `make setup` installs it")
-        self.tftp.mkdir(parents=True, exist_ok=True)
+        for folder in (self.tftp, self.disks):
+            folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "qmp").unlink(missing_ok=True)
-        for source, name in ((self.image.guest.kernel, "Image"), (self.image.guest.initramfs, "initrd")):
+        for source, name in ((self.image.guest.kernel, "kernel"), (self.image.guest.initramfs, "ramdisk")):
             _same(source, self.tftp / name)
         deadline = Deadline.after(START_TIMEOUT, "the start of the emulated board")
         with self._log.open("wb") as log:
