@@ -167,12 +167,18 @@ def _timeout(action: Action) -> float | None:
     return action.timeout if isinstance(action, TestShell | CommandRun | TestInstall) else None
 
 
+def _leads_down(folder: str, name: str, root: str) -> bool:
+    """Say whether a folder, or a link to one, is inside of the tree and does not lead back up."""
+    target = Path(os.path.realpath(os.path.join(folder, name)))
+    return target.is_relative_to(root) and not Path(os.path.realpath(folder)).is_relative_to(target)
+
+
 def _tree(tree: Path, where: str) -> Iterable[OverlayFile]:
     """Yield the files of a working tree. Links are followed inside of it and left out where they lead out."""
     root = os.path.realpath(tree)
     total = 0
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if name != ".git")
+    for folder, folders, names in os.walk(root, followlinks=True):
+        folders[:] = sorted(name for name in folders if name != ".git" and _leads_down(folder, name, root))
         for name in sorted(names):
             path = Path(os.path.realpath(os.path.join(folder, name)))
             if not path.is_relative_to(root) or not path.is_file():

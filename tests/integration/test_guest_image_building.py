@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import stat
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from lab.demo.images import ARCHITECTURES, GuestImages, ImageError, build, disks
 from lab.demo.images.build import is_current, recipe
+from lab.demo.images.debian.build import packages as debian_packages
 from lab.demo.images.guest_tree import applets
 from lab.demo.images.kernel import Kernel
 from lab.demo.images.packages import Archive, debian_sources
@@ -57,6 +60,57 @@ def test_a_file_system_belongs_to_root_and_is_the_same_every_time(tmp_path: Path
         assert "Mode:  0755" in said
         assert "User:     0   Group:     0" in said
     assert len(digests) == 1
+
+
+def test_a_file_system_made_of_a_tar_has_its_owners_modes_and_links(tmp_path: Path) -> None:
+    archive = tmp_path / "system.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name, kind, mode, uid, extra in (
+            (".", tarfile.DIRTYPE, 0o755, 0, ""),
+            ("./usr", tarfile.DIRTYPE, 0o755, 0, ""),
+            ("./usr/sudo", tarfile.REGTYPE, 0o4755, 0, ""),
+            ("./usr/same", tarfile.LNKTYPE, 0o4755, 0, "./usr/sudo"),
+            ("./bin", tarfile.SYMTYPE, 0o777, 0, "usr"),
+            ("./usr/with blank", tarfile.REGTYPE, 0o640, 33, ""),
+            ("./null", tarfile.CHRTYPE, 0o666, 0, ""),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.mode, info.uid, info.gid, info.linkname = kind, mode, uid, uid, extra
+            info.size = 6 if kind == tarfile.REGTYPE else 0
+            tar.addfile(info, io.BytesIO(b"\x7fELF..") if info.size else None)
+    image = tmp_path / "root.ext4"
+    disks.ext4_of_tar(archive, image, tmp_path / "scratch", free=8)
+
+    def stat_of(path: str) -> str:
+        command = ["/sbin/debugfs", "-R", f'stat "{path}"', str(image)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert "Mode:  04755" in stat_of("/usr/sudo")
+    assert "Links: 2" in stat_of("/usr/same")
+    assert 'Fast link dest: "usr"' in stat_of("/bin")
+    blank = stat_of("/usr/with blank")
+    assert "Mode:  0640" in blank
+    assert "User:    33   Group:    33" in blank
+    assert "Inode" not in stat_of("/null")
+    checked = subprocess.run(["/sbin/e2fsck", "-fn", str(image)], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_tar_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None:
+    archive = tmp_path / "system.tar"
+    with tarfile.open(archive, "w") as tar:
+        link, file = tarfile.TarInfo("./etc"), tarfile.TarInfo("./etc/passwd")
+        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path)
+        tar.addfile(link)
+        tar.addfile(file, io.BytesIO())
+    with pytest.raises(ImageError, match="outside"):
+        disks.ext4_of_tar(archive, tmp_path / "root.ext4", tmp_path / "scratch", free=8)
+
+
+def test_the_larger_debian_guest_holds_all_of_the_smaller_one() -> None:
+    base, testing = debian_packages("base"), debian_packages("testing")
+    assert set(base) < set(testing)
+    assert len(testing) == len(set(testing))
 
 
 def test_a_module_comes_with_what_it_needs_nearest_last() -> None:
