@@ -21,6 +21,7 @@ from jobs.domain.definition.nodes import plan_nodes
 from jobs.domain.definition.validate import validate
 from jobs.lab_view import lab_view
 from jobs.queries import Filters
+from jobs.result_document import result_document
 
 MAX_PAGE = 500
 MAX_EVENTS = 5000
@@ -107,6 +108,14 @@ class Results(APIView):
         row = queries.seen_job(request.user, number)
         counts = {"pass": row.passed, "fail": row.failed, "skip": row.skipped, "unknown": row.unknown}
         return Response({"results": queries.job_results(number), "counts": counts})
+
+
+class Document(APIView):
+    """Everything that came of a job as one document: what ``submit_results`` sends to a server."""
+
+    def get(self, request: Request, number: int) -> Response:
+        queries.seen_job(request.user, number)
+        return Response(result_document(number))
 
 
 class Report(APIView):

@@ -37,6 +37,7 @@ urlpatterns = [
     re_path(
         r"^jobs/(?P<number>[0-9]{1,18})/results\.(?P<form>xml|tap|csv)$", jobs.Report.as_view(), name="report"
     ),
+    path("jobs/<number:number>/document/", jobs.Document.as_view(), name="document"),
     path("jobs/<number:number>/cancel/", jobs.Cancel.as_view(), name="cancel"),
     path("jobs/<number:number>/resubmit/", jobs.Resubmit.as_view(), name="resubmit"),
     path("jobs/<number:number>/nodes/<number:index>/console/", consoles.Console.as_view(), name="console"),

@@ -33,7 +33,7 @@ from tests.support.web import WebServer
 
 JsonObject = dict[str, Any]
 SOON = 20.0
-ROWS = ("results", "phases", "messages", "waits", "attachments", "notes", "checks")
+ROWS = ("results", "phases", "messages", "waits", "attachments", "notes", "checks", "deliveries")
 
 
 class Page:

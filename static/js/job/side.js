@@ -106,8 +106,43 @@ export function renderNotes(panel, state) {
       );
     }),
   );
+  // Drawn anew when it changes: an attempt touches the row.
+  const deliveries = [...(state.deliveries?.values() ?? [])].map((one) => kept(`d${one.key}/${one.state}/${one.attempts}`, () => delivery(one)));
+  const metadata = state.nodes
+    .filter((node) => Object.keys(node.metadata ?? {}).length)
+    .map((node) => kept(`md${node.index}`, () => metadataOf(node)));
   const part = (title, rows) => (rows.length ? [kept(`h-${title}`, () => h("h3", { class: "side-h" }, title)), ...rows] : []);
-  const all = [...part("Clean-up, as found", checks), ...part("Attachments", files), ...part("Images", images), ...part("Notes", notes)];
+  const all = [...part("Clean-up, as found", checks), ...part("Deliveries", deliveries), ...part("Attachments", files), ...part("Images", images), ...part("Metadata", metadata), ...part("Notes", notes)];
   arrange(panel, all.length ? all : [kept("n-none", () => nothing("Nothing noted yet", "Fallbacks, retries, attachments and the evidence of clean-up appear here."))]);
-  return notes.length + checks.length + files.length + images.length;
+  return notes.length + checks.length + files.length + images.length + deliveries.length;
+}
+
+const DELIVERY = {
+  planned: ["idle", "hourglass", "is sent in a moment"],
+  sending: ["run", "player-play", "is being sent"],
+  waiting: ["wait", "hourglass", "is tried again"],
+  delivered: ["pass", "check", "has arrived"],
+  failed: ["fail", "alert-circle", "could not be delivered"],
+};
+
+/** What goes out when a job has ended, and how far it has come. */
+function delivery(one) {
+  const [tone, symbol, words] = DELIVERY[one.state];
+  const what = one.kind === "mail" ? `Mail to ${one.target}` : `Results to ${one.target}`;
+  const tries = one.attempts > 1 ? `, ${one.attempts} attempts` : "";
+  return h(
+    "div",
+    { class: "ev note-row", "data-delivery": one.state },
+    h("span", { class: "mono" }, since(one.at)),
+    h("span", {}, h("span", { class: `c-${tone}` }, icon(symbol, "i-s")), ` ${what} ${words}${tries}`, one.message ? h("span", { class: "t3" }, ` ${one.message}`) : null),
+    h("span", { class: "t3" }, one.stream),
+  );
+}
+
+function metadataOf(node) {
+  const pairs = Object.entries(node.metadata).flatMap(([key, value]) => [
+    h("code", {}, `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`),
+    " ",
+  ]);
+  return h("div", { class: "ev note-row" }, h("span"), h("span", {}, ...pairs), h("span", { class: "t3" }, node.name));
 }

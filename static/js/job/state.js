@@ -1,7 +1,7 @@
 // The job as this page knows it: the snapshot it came with, and what the socket added since.
 
 /** Lists whose rows have a key: a delta brings the rows that changed. Everything else comes whole. */
-const KEYED = ["results", "phases", "messages", "waits", "attachments", "images", "notes", "checks"];
+const KEYED = ["results", "phases", "messages", "waits", "attachments", "images", "notes", "checks", "deliveries"];
 
 /** Return a snapshot in the form that `merge` works on: keyed lists as maps, in order of first appearance. */
 export function fromSnapshot(snapshot) {
