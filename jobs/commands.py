@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.db.models import Max
 
@@ -91,7 +91,7 @@ def request_cancel(number: int, reason: str = "", *, user: User, cause: str) -> 
     """
     row = queries.seen_job(user, number)
     name = user.get_username()
-    if not _is_submitter(user, row) and not _has_perm(user, "jobs.cancel_any_job"):
+    if not _is_submitter(user, row) and not queries.has_perm(user, "jobs.cancel_any_job"):
         who = name or "Somebody who is not logged in"
         raise NotPermitted(
             f"{who} may not cancel job {number}: only {row.submitter}, who submitted it, "
@@ -257,10 +257,6 @@ def _may_submit(user: User) -> None:
 
 def _is_submitter(user: User, row: JobRow) -> bool:
     return user.is_authenticated and user.is_active and user.get_username() == row.submitter
-
-
-def _has_perm(user: User, permission: str) -> bool:
-    return isinstance(user, PermissionsMixin) and user.has_perm(permission)
 
 
 def _visibility(definition: Definition) -> str:

@@ -10,6 +10,9 @@
 ``ws/events/?after=<position>&topic=jobs,boards`` tells lists what changed: ``{position, jobs: [number…],
 boards: [name…]}``; without ``after`` it begins with now.
 
+``ws/feed/?after=<position>&type=<type>,…`` sends what ``GET /api/v1/events/`` answers: ``{events, position,
+more}``; without ``after`` it begins with now. A program may show its token in the header Authorization.
+
 The server speaks first, at once, so that a page knows it is connected; it never expects to be spoken to. It
 sends at most each `PAUSE` and waits until a frame is taken before it looks for the next: a slow reader gets
 fewer and fuller frames, and costs no memory. Closed with 4400 (address), 4401 (log in), 4404 (no such job, or
@@ -34,16 +37,19 @@ from django.contrib import auth
 from django.db import Error
 from django.http import HttpRequest
 
-from jobs import queries
+from jobs import feed, queries
 from jobs.live import Cursor, empty_frame, tail_of
 from lab.eventstore import live
 from lab.eventstore.live import LogHub
 from lab.kernel.errors import NotFound
+from lab.tokens.models import token_owner
 
 log = logging.getLogger(__name__)
 
 PAUSE = 0.03
 """Seconds between two frames, at least."""
+FEED_BATCH = 500
+"""Events that are looked at for one frame of the feed."""
 LIST_PAUSE = 0.2
 """The same for lists: nobody reads a list as it changes 30 times a second."""
 MAX_CONSOLES = 100
@@ -202,6 +208,39 @@ class EventsConsumer(StreamConsumer):
             self.greeted = True
         self.position = position
         return bool(news)
+
+
+class FeedConsumer(StreamConsumer):
+    """All that happens, as far as the user may see it, for programs."""
+
+    async def start(self, query: Mapping[str, str]) -> None:
+        after = _number("after", query.get("after") or str(self.hub.head))
+        self.position = min(after, self.hub.head)
+        self.types = frozenset(one for one in query.get("type", "").split(",") if one)
+        self.greeted = False
+
+    async def authorise(self) -> None:
+        """Whoever may watch at all may watch this; it shows only what the user may see."""
+
+    async def step(self) -> bool:
+        if self.greeted and self.position >= self.hub.head:
+            return False
+        found = await self.hub.read(feed.feed, self.user, self.position, limit=FEED_BATCH, types=self.types)
+        self.position = found["position"]
+        if found["events"] or not self.greeted:
+            await self.send(text_data=msgspec.json.encode(found).decode())
+            self.greeted = True
+        return bool(found["more"])
+
+    async def _current_user(self) -> queries.User:
+        headers = dict(self.scope.get("headers", ()))
+        kind, _, token = headers.get(b"authorization", b"").decode(errors="replace").partition(" ")
+        if kind.lower() not in ("token", "bearer"):
+            return await super()._current_user()
+        user = await self.hub.read(token_owner, token.strip())
+        if user is None:
+            raise Refused(4401, "This token is not valid (any more).")
+        return user
 
 
 def _user_of(session_key: str | None) -> queries.User:

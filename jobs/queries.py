@@ -90,6 +90,11 @@ def _sees_all(user: User) -> bool:
     return isinstance(user, PermissionsMixin) and user.is_active and bool(getattr(user, "is_staff", False))
 
 
+def has_perm(user: User, permission: str) -> bool:
+    """Whether the user has one of Django's permissions. Visitors have none."""
+    return isinstance(user, PermissionsMixin) and user.has_perm(permission)
+
+
 def _groups(user: User) -> list[str]:
     return list(user.groups.values_list("name", flat=True)) if isinstance(user, PermissionsMixin) else []
 

@@ -30,10 +30,20 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
             return
 
 
+sockets = CookieMiddleware(URLRouter(urlpatterns))
+checked = AllowedHostsOriginValidator(sockets)
+
+
+async def websocket(scope: Any, receive: Any, send: Any) -> None:
+    """Let in pages of this site, and programs: no page can make a browser send the header Authorization."""
+    program = any(name == b"authorization" for name, _ in scope["headers"])
+    await (sockets if program else checked)(scope, receive, send)
+
+
 application = ProtocolTypeRouter(
     {
         "http": pages,
-        "websocket": AllowedHostsOriginValidator(CookieMiddleware(URLRouter(urlpatterns))),
+        "websocket": websocket,
         "lifespan": lifespan,
     }
 )

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from jobs import commands, queries
+from jobs import commands, feed, queries
 from jobs.api.answers import HARMLESS
 from jobs.api.body import PARSERS, sent_definition, sent_value
 from jobs.api.errors import BadRequest, problems
@@ -36,7 +36,10 @@ class Start(APIView):
 
     def get(self, request: Request) -> Response:
         return Response(
-            {name: request.build_absolute_uri(reverse(f"api:{name}")) for name in ("jobs", "validate")}
+            {
+                name: request.build_absolute_uri(reverse(f"api:{name}"))
+                for name in ("jobs", "validate", "feed")
+            }
         )
 
 
@@ -99,6 +102,17 @@ class Events(APIView):
         events = found[:limit]
         position = events[-1]["position"] if events else after
         return Response({"events": events, "position": position, "more": len(found) > limit})
+
+
+class Feed(APIView):
+    """All that happens in the lab, in order, as far as one may see it."""
+
+    def get(self, request: Request) -> Response:
+        check_known(request, ("after", "limit", "type"))
+        after = integer(request, "after", 0)
+        limit = integer(request, "limit", feed.MOST, low=1, high=MAX_EVENTS)
+        types = frozenset(one for one in text(request, "type").split(",") if one)
+        return Response(feed.feed(request.user, after, limit=limit, types=types))
 
 
 class Results(APIView):

@@ -28,6 +28,7 @@ register_converter(Number, "number")
 app_name = "api"
 urlpatterns = [
     path("", jobs.Start.as_view(), name="start"),
+    path("events/", jobs.Feed.as_view(), name="feed"),
     path("validate/", jobs.Validate.as_view(), name="validate"),
     path("jobs/", jobs.Jobs.as_view(), name="jobs"),
     path("jobs/<number:number>/", jobs.OneJob.as_view(), name="job"),
