@@ -93,6 +93,8 @@ class LocalHost:
                     size += len(data)
                     if progress is not None:
                         progress(size)
+            if progress is not None:
+                progress(size)
             temporary.chmod(mode)
             temporary.replace(path)
         except OSError as exc:

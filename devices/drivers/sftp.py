@@ -1,4 +1,4 @@
-"""Files to and from a host by sftp: streamed, pipelined, under a temporary name, compared, renamed."""
+"""Files to and from a host: under a temporary name, compared, renamed. Small ones and their names by sftp."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import paramiko
 from paramiko.ssh_exception import SSHException
 
+from devices.drivers import upload
 from devices.drivers.shell import Progress, quote
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError
@@ -19,10 +20,9 @@ from lab.kernel.errors import InfrastructureError
 if TYPE_CHECKING:
     from devices.drivers.ssh import SshHost
 
-CHUNK = 32 * 1024
-"""What every sftp server takes in one packet."""
-CHECK_ABOVE = 64 * 1024
-"""Bytes from which the host is asked for the checksum of what it stored; below, its size must do."""
+SMALL = 64 * 1024
+"""Bytes up to which a file goes by sftp, and its size must do as a proof of what was stored. What is larger
+goes by a command's standard input, and the host is asked for its checksum."""
 
 
 class Sftp:
@@ -76,14 +76,15 @@ class Sftp:
     ) -> str:
         """See `devices.drivers.shell.HostShell.put`."""
         temporary = f"{path}.{secrets.token_hex(6)}.part"
+        head = _head(source)
         with self._session(path, deadline) as client:
             try:
-                digest, size = _stream(client, source, temporary, deadline, progress)
-                stored = client.stat(temporary).st_size
-                if stored != size:
-                    raise InfrastructureError(f"{self._host.name} stored {stored} of {size} bytes of {path}")
-                if size > CHECK_ABOVE:
-                    _compare(self._host, temporary, digest, deadline)
+                if len(head) > SMALL:
+                    digest = upload.stream(self._host, head, source, temporary, deadline, progress)
+                else:
+                    digest = self._store(client, head, temporary, deadline)
+                    if progress is not None:
+                        progress(len(head))
                 client.chmod(temporary, mode)
                 client.posix_rename(temporary, path)
             except BaseException:
@@ -91,6 +92,18 @@ class Sftp:
                     client.remove(temporary)
                 raise
         return digest
+
+    def _store(self, client: paramiko.SFTPClient, content: bytes, temporary: str, deadline: Deadline) -> str:
+        deadline.check()
+        with client.open(temporary, "wb") as remote:
+            remote.set_pipelined(True)  # without: one round trip per packet
+            remote.write(content)
+        stored = client.stat(temporary).st_size
+        if stored != len(content):
+            raise InfrastructureError(
+                f"{self._host.name} stored {stored} of {len(content)} bytes of {temporary}"
+            )
+        return hashlib.sha256(content).hexdigest()
 
     def read(self, path: str, deadline: Deadline, limit: int) -> bytes | None:
         """See `devices.drivers.shell.HostShell.read`."""
@@ -109,35 +122,12 @@ class Sftp:
             self._idle.clear()
 
 
-def _stream(
-    client: paramiko.SFTPClient,
-    source: BinaryIO,
-    temporary: str,
-    deadline: Deadline,
-    progress: Progress | None,
-) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    with client.open(temporary, "wb") as remote:
-        remote.set_pipelined(True)  # without: one round trip per packet, 0.7 MB/s
-        while data := source.read(CHUNK):
-            deadline.check()
-            remote.write(data)
-            digest.update(data)
-            size += len(data)
-            if progress is not None and size % (32 * CHUNK) < len(data):
-                progress(size)
-    if progress is not None:
-        progress(size)
-    return digest.hexdigest(), size
-
-
-def _compare(host: SshHost, temporary: str, digest: str, deadline: Deadline) -> None:
-    done = host.run(f"sha256sum < {quote(temporary)}", deadline)
-    if done.ok and not done.text.startswith(digest):
-        raise InfrastructureError(
-            f"what {host.name} stored in {temporary} is not what was sent (SHA-256 {done.text[:16]}…,"
-            f" expected {digest[:16]}…): is its disk sound?"
-        )
+def _head(source: BinaryIO) -> bytes:
+    """Return the beginning of a file, or all of it if it is small."""
+    head = b""
+    while len(head) <= SMALL and (data := source.read(SMALL + 1 - len(head))):
+        head += data
+    return head
 
 
 def _reason(host: SshHost, path: str, exc: Exception) -> str:

@@ -33,6 +33,8 @@ PROBE_PATIENCE = 20.0
 """Seconds that a host may take to answer one before the connection counts as lost."""
 MAX_CONNECTIONS = 16
 REFUSED_RETRIES = 3
+FAST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+"""Ciphers that need no second pass for a checksum: copies are a third faster with them."""
 PARAMIKO_LOG = "labbook.paramiko"
 
 
@@ -143,6 +145,7 @@ class SshHost:
         seconds = deadline.remaining
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = seconds
         options = transport.get_security_options()
+        options.ciphers = (*FAST, *(one for one in options.ciphers if one not in FAST))
         kind = self.config.host_key.split(" ")[0]
         wanted = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}.get(kind, (kind,))
         if known := tuple(name for name in options.key_types if name in wanted):
@@ -260,7 +263,7 @@ class SshHost:
         channel = self.session(deadline)
         try:
             channel.settimeout(0.2)
-            self._exec(channel, script)
+            self.execute(channel, script)
             done = collect(channel, stdin, self.name, deadline)
             if done is None:
                 raise self.lost()
@@ -269,7 +272,8 @@ class SshHost:
             with contextlib.suppress(OSError, SSHException, EOFError):
                 channel.close()
 
-    def _exec(self, channel: paramiko.Channel, script: str) -> None:
+    def execute(self, channel: paramiko.Channel, script: str) -> None:
+        """Start POSIX shell text on a channel."""
         try:
             # `exec sh`: the user's login shell may be anything
             channel.exec_command("exec sh -c " + quote(script))
@@ -280,7 +284,7 @@ class SshHost:
         channel = self.session(deadline)
         try:
             channel.get_pty("vt100", 200, 50)
-            self._exec(channel, script)
+            self.execute(channel, script)
         except (SSHException, EOFError, OSError) as exc:
             channel.close()
             raise InfrastructureError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -203,6 +204,34 @@ def test_a_file_that_cannot_be_stored_is_named(
 
     with pytest.raises(InfrastructureError, match=r"missing/file on .* could not be used: .*[Nn]o such file"):
         host.put(io.BytesIO(b"x"), str(path), soon())
+
+    assert host.run("echo still here", soon()).text == "still here"
+
+
+@pytest.mark.parametrize("size", [0, 1, 64 * 1024, 64 * 1024 + 1, 1_500_000])
+def test_files_of_any_size_arrive(
+    host: HostShell, tmp_path_factory: pytest.TempPathFactory, size: int
+) -> None:
+    path = tmp_path_factory.mktemp("put") / "file"
+    content = os.urandom(size)
+    seen: list[int] = []
+
+    host.put(io.BytesIO(content), str(path), soon(), progress=seen.append)
+
+    assert path.read_bytes() == content
+    assert seen == sorted(seen)
+    assert seen[-1] == size
+
+
+def test_a_large_file_that_cannot_be_stored_is_named(
+    host: HostShell, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("put") / "missing" / "file"
+
+    with pytest.raises(
+        InfrastructureError, match=r"missing/file on .* could not be used: .*([Nn]o such file|nonexistent)"
+    ):
+        host.put(io.BytesIO(b"x" * 5_000_000), str(path), soon())
 
     assert host.run("echo still here", soon()).text == "still here"
 
