@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from devices.drivers.shell import Terminal
+from devices.drivers.signs import KERNEL, Sign, first_of
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError
 
@@ -27,12 +28,10 @@ LINE = 4096
 """Bytes of a finished line that a pattern may see: its last ones."""
 BACKLOG = 4 * 1024 * 1024
 """Bytes that may wait for whoever works with the console before the reader pauses, or lets the oldest go."""
-
-PANIC = re.compile(
-    rb"(?:Kernel panic - not syncing|VFS: Unable to mount root fs|No (?:working )?init found"
-    rb"|Attempted to kill init|(?:Internal error: )?Oops(?: - [^:\r\n]{1,40})?: [0-9a-f]+)[^\r\n]*"
-)
-"""What a kernel says when it gives up."""
+LAST_WORDS_QUIET = 0.3
+"""Seconds of silence after which a machine that gave up is taken to have said all about it."""
+LAST_WORDS_WITHIN = 1.5
+"""Seconds that it is listened to at most."""
 
 ESCAPES = re.compile(
     rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][A-Za-z0-9]|[@-Z\\^_=>])|\x00"
@@ -44,8 +43,12 @@ class ConsoleEnded(InfrastructureError):
     """The console's other side is gone. The message holds the last lines it printed."""
 
 
-class Panicked(InfrastructureError):
-    """The kernel said that it gives up."""
+class GaveUp(InfrastructureError):
+    """What runs on the machine, a boot loader or a kernel, said that it cannot go on."""
+
+    def __init__(self, summary: str, lines: str) -> None:
+        self.summary, self.lines = summary, f"; the lines around it:\n{lines}"
+        super().__init__(summary + self.lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,14 +171,29 @@ class Console:
 
     def last_words(self, lines: int = 12) -> str:
         """Return the last lines printed, as the end of an error message; empty if there are none."""
+        last = self._last_lines()[-lines:]
+        return "; the last it printed was:\n" + _shown(last) if last else "; it printed nothing"
+
+    def _last_lines(self) -> list[str]:
         with self._changed:
             text = clean(bytes(self._last)).decode(errors="replace")
-        last = [line.rstrip() for line in text.replace("\r", "\n").split("\n") if line.strip()][-lines:]
-        return (
-            "; the last it printed was:\n" + "\n".join(line[-300:] for line in last)
-            if last
-            else ("; it printed nothing")
-        )
+        return [line.rstrip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
+
+    def around(self, line: str, before: int = 4, after: int = 8) -> str:
+        """Return what was printed around a line of late, as the end of an error message.
+
+        Waits a moment for what a dying machine has to add.
+        """
+        limit = time.monotonic() + LAST_WORDS_WITHIN
+        with self._changed:
+            while not self._ended and (now := time.monotonic()) < limit:
+                if now - self.heard_at > LAST_WORDS_QUIET:
+                    break
+                self._changed.wait(LAST_WORDS_QUIET)
+        lines, wanted = self._last_lines(), line.strip()
+        places = [index for index, one in enumerate(lines) if one.strip().endswith(wanted[-300:])]
+        at = places[-1] if places else len(lines)
+        return _shown(lines[max(0, at - before) : at + 1 + after])
 
     def send(self, data: bytes, deadline: Deadline) -> None:
         """Type `data`."""
@@ -186,10 +204,9 @@ class Console:
         self.send(text.encode() + b"\n", deadline)
 
     @property
-    def panic_seen(self) -> bool:
-        """Whether the last bytes say that the kernel gave up."""
-        with self._changed:
-            return PANIC.search(bytes(self._last)) is not None
+    def gave_up(self) -> bool:
+        """Whether the last lines hold a sign that the kernel gave up."""
+        return any(first_of(KERNEL, line.encode()) for line in self._last_lines())
 
     @property
     def ended(self) -> bool:
@@ -203,6 +220,10 @@ class Console:
         with self._changed:
             self._changed.notify_all()
         self._thread.join(5)
+
+
+def _shown(lines: list[str]) -> str:
+    return "\n".join(line[-300:] for line in lines)
 
 
 def clean(data: bytes) -> bytes:
@@ -265,15 +286,15 @@ def expect(
     patterns: Sequence[re.Pattern[bytes]],
     deadline: Deadline,
     *,
-    panic: bool = False,
+    signs: Sequence[Sign] = (),
     nudge_after: float | None = None,
 ) -> Match:
     """Return the first match of a pattern in what has not been read yet; the rest of its line is dropped.
 
-    `panic`: raise `Panicked` when the kernel gives up. `nudge_after`: type a newline whenever the console
-    has been silent for so many seconds (a kernel message may have overwritten the prompt).
+    `signs`: raise `GaveUp` when the machine says one of them. `nudge_after`: type a newline whenever the
+    console has been silent for so many seconds (a kernel message may have overwritten the prompt).
     """
-    search = Search([*patterns, PANIC] if panic else list(patterns))
+    search = Search([*patterns, *(sign.pattern for sign in signs)])
     nudged = time.monotonic()
     while True:
         chunks = console.read(deadline, 0.5)
@@ -281,11 +302,17 @@ def expect(
             match, rest = search.feed(chunk)
             if match is None:
                 continue
-            if match.index == len(patterns):
-                raise Panicked(f"the kernel of {console.name} panicked: {match.line.strip()}")
             console.unread([*([rest] if rest else []), *chunks[number + 1 :]])
+            if match.index >= len(patterns):
+                raise gave_up(console, signs[match.index - len(patterns)], match.line)
             return match
         now = time.monotonic()
         if nudge_after is not None and now - max(nudged, console.heard_at) >= nudge_after:
             console.send(b"\n", deadline)
             nudged = now
+
+
+def gave_up(console: Console, sign: Sign, line: str) -> GaveUp:
+    """Return the error for a sign that was seen in a line of a console, with what was printed around it."""
+    what = f"the kernel of {console.name}" if sign in KERNEL else f"the boot loader of {console.name}"
+    return GaveUp(f"{what} {sign.means}: {line.strip()}", console.around(line))

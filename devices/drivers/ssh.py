@@ -38,6 +38,10 @@ FAST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 PARAMIKO_LOG = "labbook.paramiko"
 
 
+class NotLetIn(InfrastructureError):
+    """The host answers, but is not the one that was meant, or does not take the key. It will say so again."""
+
+
 def load_key(path: str) -> paramiko.PKey:
     """Return the private key in a file. Raises `InfrastructureError` with words."""
     try:
@@ -169,12 +173,12 @@ class SshHost:
     def _check_host_key(self, found: paramiko.PKey) -> None:
         words = self.config.host_key.split()
         if len(words) < 2:
-            raise InfrastructureError(
+            raise NotLetIn(
                 f"ssh to {self.name} refused: the board has no host key configured to check it against; the"
                 f" host shows {found.get_name()} {found.get_base64()} ({fingerprint(found)})"
             )
         if (found.get_name(), found.get_base64()) != (words[0], words[1]):
-            raise InfrastructureError(
+            raise NotLetIn(
                 f"ssh to {self.name} refused: the host key is not the configured one (it shows"
                 f" {fingerprint(found)}, configured is {words[0]} {words[1][:24]}…). Either another machine"
                 " answers there or it was installed anew; change the board's host_key only if you know which"
@@ -186,7 +190,7 @@ class SshHost:
         try:
             yield
         except paramiko.AuthenticationException as exc:
-            raise InfrastructureError(
+            raise NotLetIn(
                 f"ssh to {self.name} failed: user {self.config.user} may not log in with the key"
                 f" {fingerprint(self._key)}; is it in the host's authorized_keys?"
             ) from exc
@@ -211,6 +215,12 @@ class SshHost:
                 self._why_lost = f"it has not answered for {PROBE_PATIENCE:.0f} s"
                 transport.close()
                 return
+
+    def give_up(self, why: str) -> None:
+        """Take the host for lost: whoever waits for it is told so at once."""
+        self._why_lost = self._why_lost or why
+        for transport in list(self._transports):
+            transport.close()
 
     def lost(self) -> ConnectionLost:
         """Return the error that says that the connection is gone."""

@@ -49,13 +49,19 @@ class Lines:
         self._torn: Line | None = None
         self._torn_by = 0
 
-    def feed(self, data: bytes) -> Iterator[Line]:
-        """Yield the lines that `data` completes."""
+    def feed(self, data: bytes, at: int | None = None) -> Iterator[Line]:
+        """Yield the lines that `data` completes.
+
+        `at`: its offset, where what was fed need not lie together in the console. A line that is torn apart
+        is where it begins.
+        """
         start = 0
+        if at is not None and not self._length:
+            self._offset = at
         while (end := data.find(b"\n", start)) >= 0:
             self._keep(data[start:end])
             line = Line(self._offset, _clean(b"".join(self._parts)))
-            self._offset += self._length + 1
+            self._offset = self._offset + self._length + 1 if at is None else at + end + 1
             self._parts, self._kept, self._length = [], 0, 0
             yield from self._heal(line)
             start = end + 1

@@ -101,9 +101,12 @@ class Scanner:
         self._set = ""
         self._exited = False
 
-    def feed(self, data: bytes) -> list[Signal]:
-        """Return the signals that `data` completes, in order."""
-        return [signal for line in self._lines.feed(data) for signal in self._scan(line)]
+    def feed(self, data: bytes, at: int | None = None) -> list[Signal]:
+        """Return the signals that `data` completes, in order.
+
+        `at`: its offset, where something else may have been printed between it and what was fed before.
+        """
+        return [signal for line in self._lines.feed(data, at) for signal in self._scan(line)]
 
     def _scan(self, line: Line) -> Iterator[Signal]:
         text, found_any = line.text, False

@@ -1,4 +1,4 @@
-"""From power on to a shell that answers, by nothing but a console.
+"""From a kernel's first words to a shell that answers, by nothing but a console.
 
 A prompt is believed only when a shell behind it answers: text that looks like a prompt is common in what
 boots print.
@@ -12,11 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from devices.drivers.expect import Console, ConsoleEnded, Match, Panicked, expect
+from devices.drivers.expect import Console, ConsoleEnded, GaveUp, Match, clean, expect
+from devices.drivers.signs import KERNEL, LOADER, Sign
 from jobs.domain.definition.model import Login
 from lab.kernel.deadline import Deadline
-from lab.kernel.errors import DeadlineExceeded, DefinitionFault
+from lab.kernel.errors import DeadlineExceeded, DefinitionFault, JobError
 
+OUTPUT = 64 * 1024
+"""Bytes that a command may print which is read on a console."""
 NUDGE_AFTER = 3.0
 """Seconds of silence after which a newline is typed: a kernel message may have overwritten the prompt."""
 NUDGE_LOGIN_AFTER = 15.0
@@ -50,10 +53,24 @@ def _pattern(text: str, what: str) -> re.Pattern[bytes]:
 
 
 class Booting:
-    """One boot of one node."""
+    """One boot of one node.
 
-    def __init__(self, console: Console, prompts: Prompts, milestone: Milestone) -> None:
+    `fault` is the class of the error when it does not come to a shell: whose it is depends on who chose what
+    is booted. `loaded`: a boot loader was told to start the kernel, and may say that it cannot.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        prompts: Prompts,
+        milestone: Milestone,
+        *,
+        fault: type[JobError] = DefinitionFault,
+        loaded: bool = False,
+    ) -> None:
         self._console, self._prompts, self._milestone = console, prompts, milestone
+        self._fault = fault
+        self._signs: Sequence[Sign] = (*KERNEL, *LOADER) if loaded else KERNEL
         self._started = time.monotonic()
         self._told: set[str] = set()
         self._typed_at = 0.0
@@ -61,7 +78,8 @@ class Booting:
     def run(self, deadline: Deadline) -> None:
         """Return when a shell answers.
 
-        Raises `DefinitionFault` when it does not come to that: no prompt in time, a panic, a refused login.
+        Raises an error of the class `fault` when it does not come to that: no prompt in time, a kernel that
+        gives up, a refused login.
         """
         login = self._prompts.login
         asks_login = _pattern(login.login_prompt, "the login prompt") if login.login_prompt else GENERIC_LOGIN
@@ -71,7 +89,7 @@ class Booting:
         try:
             while True:
                 nudge = NUDGE_LOGIN_AFTER if logins and login.username else NUDGE_AFTER
-                match = expect(self._console, watched, deadline, panic=True, nudge_after=nudge)
+                match = expect(self._console, watched, deadline, signs=self._signs, nudge_after=nudge)
                 if match.index == 0:
                     if time.monotonic() - self._typed_at > 1:  # not one prompt shown twice
                         logins += 1
@@ -81,18 +99,19 @@ class Booting:
                         self._console.line(login.password, deadline)
                 elif match.index == 2:
                     if logins:
-                        raise DefinitionFault(f"{self._console.name} refused the login as {login.username!r}")
+                        raise self._fault(f"{self._console.name} refused the login as {login.username!r}")
                 elif match.index == 3:
+                    self._signs = KERNEL
                     self._tell("kernel-started", match)
                 elif self._answers(deadline):
                     self._tell("shell-prompt", match)
                     break
             for command in login.login_commands:
                 run_command(self._console, command, deadline)
-        except Panicked as exc:
-            raise DefinitionFault(str(exc)) from exc
+        except GaveUp as exc:
+            raise self._fault(str(exc)) from exc
         except DeadlineExceeded as exc:
-            raise DefinitionFault(self._why_not(logins, deadline)) from exc
+            raise self._fault(self._why_not(logins, deadline)) from exc
 
     def _log_in(self, match: Match, times: int, deadline: Deadline) -> None:
         username = self._prompts.login.username
@@ -101,7 +120,7 @@ class Booting:
             self._console.line(username, deadline)
             self._typed_at = time.monotonic()
         elif times >= 3:
-            raise DefinitionFault(
+            raise self._fault(
                 f"{self._console.name} asks for a login ({match.line.strip()!r}), and no username is known:"
                 " give login_prompt and username in the deploy action"
             )
@@ -112,7 +131,7 @@ class Booting:
         self._console.line(f'echo "lab""book {word}"', deadline)
         patient = deadline.within(ANSWER_WITHIN, "the shell's answer")
         try:
-            expect(self._console, [re.compile(b"labbook " + word.encode())], patient, panic=True)
+            expect(self._console, [re.compile(b"labbook " + word.encode())], patient, signs=self._signs)
         except DeadlineExceeded:
             deadline.check()
             return False
@@ -133,7 +152,7 @@ class Booting:
         )
 
 
-def run_command(console: Console, command: str, deadline: Deadline, *, panic: bool = True) -> tuple[int, int]:
+def run_command(console: Console, command: str, deadline: Deadline) -> tuple[int, int]:
     """Type a command line (below 900 bytes) at a shell and wait for its end.
 
     Returns its exit status and the offset of the line that said so. When the console stays silent the
@@ -146,7 +165,7 @@ def run_command(console: Console, command: str, deadline: Deadline, *, panic: bo
     while True:
         patient = deadline.within(ASK_AGAIN, "the command's end")
         try:
-            match = expect(console, answer, patient, panic=panic)
+            match = expect(console, answer, patient, signs=KERNEL)
         except DeadlineExceeded:
             deadline.check()
             if time.monotonic() - console.heard_at >= ASK_AGAIN:
@@ -155,7 +174,28 @@ def run_command(console: Console, command: str, deadline: Deadline, *, panic: bo
         return int(match.groups[0]), match.offset
 
 
+def read_command(console: Console, command: str, deadline: Deadline) -> tuple[int | None, str]:
+    """Type a command line at a shell; returns its exit status and what it printed.
+
+    The status is None where it did not end within `ASK_AGAIN`, or where its end was torn: ask again.
+    """
+    word = secrets.token_hex(4)
+    mark = re.escape(f"labbook {word} ".encode())
+    console.line(f'echo "lab""book {word} begin"; {command}; echo "lab""book {word} $?."', deadline)
+    whole = re.compile(mark + rb"begin\r*\n(.*?)" + mark + rb"(\d{1,3})\.", re.DOTALL)
+    patient = deadline.within(ASK_AGAIN, "the command's end")
+    printed = b""
+    try:
+        while (found := whole.search(printed)) is None:
+            for chunk in console.read(patient, 0.5):
+                printed = (printed + chunk.data)[-OUTPUT:]
+    except DeadlineExceeded:
+        deadline.check()
+        return None, ""
+    return int(found[2]), clean(found[1]).decode(errors="replace").replace("\r", "")
+
+
 ASK_AGAIN = 5.0
 """Seconds of silence after which the end of a command is asked for once more."""
 
-__all__ = ["Booting", "ConsoleEnded", "Prompts", "run_command"]
+__all__ = ["LINUX", "Booting", "ConsoleEnded", "Prompts", "read_command", "run_command"]

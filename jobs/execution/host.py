@@ -98,11 +98,14 @@ def make_place(
     board: BoardConfig,
     job: int,
     handle: str,
-    key: JobKey,
+    key: JobKey | None,
     programs: set[str],
     deadline: Deadline,
 ) -> Place:
-    """Make the job's folder, let its key in, and see what the host is and has."""
+    """Make the job's folder, let its key in (None: it is in), and see what the host is and has.
+
+    A folder with this handle stays: the host has booted anew in mid-job.
+    """
     if not re.fullmatch(r"/[^\0\n]*", board.work_dir):
         raise InfrastructureError(f"the board's work_dir {board.work_dir!r} is not an absolute path")
     folder, cache = job_folder(board, job), f"{board.work_dir.rstrip('/')}/cache"
@@ -114,7 +117,9 @@ def make_place(
         network=quote(Network.of(handle).in_proc),
         programs=" ".join(quote(program) for program in sorted(programs)),
     )
-    let_in = scripts.AUTHORISE.format(file=quote(board.ssh.authorized_keys), key=quote(key.public))
+    let_in = ""
+    if key is not None:
+        let_in = scripts.AUTHORISE.format(file=quote(board.ssh.authorized_keys), key=quote(key.public))
     done = shell.run(make + let_in, deadline)
     if done.status == scripts.NOT_CLEAN:
         raise NotClean(f"{folder} is there already: an earlier run of the job was not cleaned up")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from devices.drivers.shell import ConnectionLost
 from jobs.domain.definition.model import Vm
@@ -44,6 +45,7 @@ class Run:
         self._ended = ""
         self.failure: Failure | None = None
         """The first thing that went wrong."""
+        self._lost = False
         self.superseded = False
         self.interrupted = False
         """Whether the cancellation kept something from being done."""
@@ -95,11 +97,20 @@ class Run:
             first = self.failure is None
             if first:
                 self.failure = failure
+                self._lost = isinstance(error, ConnectionLost)
         if not self.superseded:
             try:
                 self.journal.note(failure.node, "error", failure.message)
             except Superseded:
                 self.superseded = True
+
+    def explain_loss(self, why: str) -> None:
+        """Add why the line to the host was lost, if that is how the run has failed."""
+        with self._lock:
+            if self.failure is None or not self._lost:
+                return
+            self.failure = replace(self.failure, message=f"{self.failure.message}; {why}")
+        self.journal.note(0, "error", why)
 
     def _failure_of(self, error: Exception, node: int | None, action: str) -> Failure | None:
         if isinstance(error, Superseded):

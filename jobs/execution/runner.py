@@ -10,13 +10,18 @@ of the job's time and a cancellation end everything.
 
 from __future__ import annotations
 
+import re
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from jobs.domain.definition.model import Action
-from jobs.domain.events import Check, CleanedUp, NodePlan
+from jobs.domain.events import CleanedUp, NodePlan
 from jobs.execution.arrival import Arrival
-from jobs.execution.cleanup import Evidence, clean_host
+from jobs.execution.boards.equipment import Equipment
+from jobs.execution.boards.lab import LAB
+from jobs.execution.boards.leaving import Evidence, Leaving
+from jobs.execution.boards.machine import Machine
+from jobs.execution.boards.witness import Recorded
 from jobs.execution.host import Place, new_handle
 from jobs.execution.host_node import HostNode
 from jobs.execution.images import Library
@@ -50,13 +55,14 @@ def run_job(
     cancel: Cancellation,
     deadline: Deadline,
     workplace: Workplace,
+    equipment: Equipment = LAB,
 ) -> Ending:
     """Run a job to its end, whatever that is, and leave its host as it was.
 
     Raises `Superseded`, and nothing else, when the run is not ours any more.
     """
     run = Run(assignment, Journal(report), consoles, files, cancel, deadline, workplace)
-    evidence = _Group(run).go()
+    evidence = _Group(run, equipment).go()
     if run.superseded:
         raise Superseded
     failure = run.failure
@@ -70,10 +76,12 @@ def run_job(
 class _Group:
     """The nodes of one run."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, equipment: Equipment) -> None:
         self._run, self._job, self._journal = run, run.assignment, run.journal
         handle = new_handle()
-        self._arrival = Arrival(run, handle)
+        job = self._job
+        self._machine = Machine(job.board, job.board_name, job.job, equipment, Recorded(run))
+        self._arrival = Arrival(run, self._machine, handle)
         self._preparation = Preparation(run, Network.of(handle))
         self._start = threading.Event()
         self._no_start = ""
@@ -114,7 +122,9 @@ class _Group:
         preparation, deadline = self._preparation, self._run.deadline
         loaded = pool.submit(preparation.load)
         fetched = [pool.submit(preparation.prefetch, node) for node in self._run.vms]
-        place = self._arrival.reach()
+        host = HostNode(self._run, self._sync, self._arrival, preparation.fetcher)
+        actions = host.settle(preparation.actions(self._run.host.role))
+        place = self._arrival.place
         plans = result_of(loaded, deadline)
         for future in fetched:
             if future.done():
@@ -130,17 +140,17 @@ class _Group:
             thread = threading.Thread(target=self._vm, args=arguments, name=f"vm {node.name}", daemon=True)
             threads.append(thread)
             thread.start()
-        self._host(HostNode(self._run, self._sync, line, place), plans[0])
+        self._host(host, actions, plans[0])
         self._sync.wait_open(deadline)
 
-    def _host(self, host: HostNode, plans: tuple[ShellPlan, ...]) -> None:
-        """Do the host's actions, start the VMs, keep the gate.
+    def _host(self, host: HostNode, actions: list[Action], plans: tuple[ShellPlan, ...]) -> None:
+        """Do the host's actions that are left, start the VMs, keep the gate.
 
         When an action fails the host is closed, so that nobody waits for it, and the VMs come to their end.
         """
         try:
             host.prepare(plans)
-            self._host_actions(host, plans)
+            self._host_actions(host, actions, plans)
         except (Canceled, Ended):
             raise
         except JobError as exc:
@@ -152,10 +162,10 @@ class _Group:
         else:
             self._sync.close(0, "its actions are done", ok=True)
 
-    def _host_actions(self, host: HostNode, plans: tuple[ShellPlan, ...]) -> None:
+    def _host_actions(self, host: HostNode, actions: list[Action], plans: tuple[ShellPlan, ...]) -> None:
         remaining = iter(plans)
         first = True
-        for action in self._preparation.actions(self._run.host.role):
+        for action in actions:
             self._run.deadline.check()
             if not is_shell(action):
                 host.do(action)
@@ -247,21 +257,32 @@ class _Group:
             if self._run.superseded:
                 return evidence
             self._sync.stop("the job has ended")
+            self._machine.quiet()
             arrival.close_line()
-            self._journal.phase(0, "close", "clean the host")
-            if arrival.touched:
-                within = Deadline.after(board.cleanup_timeout, "the clean-up")
-                evidence = clean_host(board, self._job.job, within, shell=arrival.board_line)
-            else:
-                evidence = Evidence(checks=(Check(what="the host", found="was not touched", ok=True),))
+            self._journal.phase(0, "close", "leave the host")
+            within = Deadline.after(board.leave_timeout, "the clean-up")
+            leaving = Leaving(
+                self._machine, self._job.job, within, shell=arrival.board_line, dead=arrival.watch.dead
+            )
+            evidence = leaving.leave()
+            self._explain_loss(evidence)
             now = self._journal.now()
             self._journal.facts(CleanedUp(checks=list(evidence.checks), clean=evidence.clean, at=now))
             self._journal.phase_end(0)
         except Superseded:
             self._run.superseded = True
         finally:
+            self._machine.close()
             arrival.close()
         return evidence
+
+    def _explain_loss(self, evidence: Evidence) -> None:
+        """Say that the host was lost because it has booted anew, if that is so."""
+        before = self._arrival.boot_id
+        if before and evidence.boot_id and evidence.boot_id != before:
+            self._run.explain_loss(
+                f"{self._job.board_name} has booted anew in mid-test: it crashed, or was rebooted"
+            )
 
 
 def _reason(error: Exception) -> str:
@@ -269,4 +290,4 @@ def _reason(error: Exception) -> str:
     words = str(error) or type(error).__name__
     if isinstance(error, Canceled):
         return f"canceled: {words}"
-    return words.split("; the last it printed", 1)[0].split("\n", 1)[0][:300]
+    return re.split(r"; the (?:last it printed|lines around it)|\n", words, maxsplit=1)[0][:300]

@@ -12,9 +12,11 @@ MAKE_PLACE = """
 set -e; umask 077
 mkdir -p {work} {cache} {work}/jobs
 [ -O {work} ] || {{ echo "{work} belongs to somebody else" >&2; exit 1; }}
-[ ! -e {folder} ] || exit 3
-mkdir {folder}
-printf '%s\\n' {handle} >{folder}/handle
+if [ "$(cat {folder}/handle 2>/dev/null)" != {handle} ]; then
+  [ ! -e {folder} ] || exit 3
+  mkdir {folder}
+  printf '%s\\n' {handle} >{folder}/handle
+fi
 printf '%s\\n' {network} >{folder}/network
 echo "machine=$(uname -m)"
 echo "boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || true)"
@@ -64,8 +66,11 @@ trap 'rmdir "$lock"' EXIT
 AUTHORISE = (
     _LOCKED
     + """
-if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then echo >>"$file"; fi
-printf '%s\\n' {key} >>"$file"
+line={key}
+if ! grep -q -x -F -e "$line" "$file" 2>/dev/null; then
+  if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then echo >>"$file"; fi
+  printf '%s\\n' "$line" >>"$file"
+fi
 """
 )
 
@@ -182,6 +187,7 @@ fi
 chmod -R u+w "$folder" 2>/dev/null
 problem=$(rm -rf "$folder" 2>&1)
 if [ -e "$folder" ]; then echo "folder=still there: $problem" | tr '\\n' ' '; echo; else echo "folder="; fi
+echo "boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 problem=$( (
 """
     + UNAUTHORISE

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from devices.drivers.expect import PANIC, Chunk, Console, ConsoleEnded, Search
+from devices.drivers.expect import Chunk, Console, ConsoleEnded, Search, gave_up
+from devices.drivers.signs import KERNEL, Sign
 from jobs.domain import signals
 from jobs.domain.events import AttachmentKept, CaseStarted, ResultReported, SuiteEnded, SuiteStarted
 from jobs.domain.patterns import PatternTooSlow, ResultFinder, ResultPattern
@@ -71,7 +72,7 @@ class TestShellRun:
         self._results = 0
         self._done = 0
         self._exited_at: float | None = None
-        self._panic = ""
+        self._sign: tuple[Sign, str] | None = None
 
     def run(self, command: str, deadline: Deadline) -> None:
         """Type `command` (or nothing, when it runs already and ends with its console) and see it through.
@@ -107,7 +108,7 @@ class TestShellRun:
 
     def _follow(self, word: str, deadline: Deadline) -> str:
         end = re.compile(b"labbook " + word.encode() + rb" (\d{1,3})\.")
-        search = Search([end, PANIC])
+        search = Search([end, *(sign.pattern for sign in KERNEL)])
         while True:
             try:
                 chunks = self._console.read(deadline, 0.5)
@@ -123,21 +124,20 @@ class TestShellRun:
                     if match is not None and match.index == 0:
                         return match.groups[0]
                     if match is not None:
-                        self._panic = match.line.strip()
+                        self._sign = KERNEL[match.index - 1], match.line
             self._consider_silence()
             if self._exited_at is not None and time.monotonic() - self._exited_at > AFTER_EXIT:
                 return "unknown"
 
     def _consider_silence(self) -> None:
-        if self._panic and time.monotonic() - self._console.heard_at > AFTER_PANIC:
-            raise TestFault(
-                f"the kernel of {self._console.name} panicked: {self._panic}{self._where}; {self._kept}"
-            )
+        if self._sign is not None and time.monotonic() - self._console.heard_at > AFTER_PANIC:
+            said = gave_up(self._console, *self._sign)
+            raise TestFault(f"{said.summary}{self._where}; {self._kept}{said.lines}")
 
     def _take(self, chunk: Chunk) -> None:
         if self._scanner is None:
             self._scanner = Scanner(chunk.offset, output=bool(self._finders))
-        for signal in self._scanner.feed(chunk.data):
+        for signal in self._scanner.feed(chunk.data, chunk.offset):
             self._act(signal)
 
     # -- signals -------------------------------------------------------------------------------------

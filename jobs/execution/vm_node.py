@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from devices.drivers.expect import Console, ConsoleEnded, Panicked
+from devices.drivers.expect import Console, ConsoleEnded, GaveUp
 from devices.drivers.shell import HostShell
 from jobs.domain.definition.model import (
     Action,
@@ -157,7 +157,7 @@ class VmNode:
         if failed:
             whose = "launch_with" if self._vm.launch_with else f"launch of VM type {self._node.device_type}"
             words = f"{self._node.name} could not be started, {whose}: {failed}{self._console.last_words()}"
-        if self._vm.launch_with or self._console.panic_seen:
+        if self._vm.launch_with or self._console.gave_up:
             return DefinitionFault(words)
         return InfrastructureError(words)
 
@@ -193,7 +193,7 @@ class VmNode:
         bring = delivery.ToConsole(console, work.tar, work.shells[0].folder, work.stamp, roots, USER_NETWORK)
         try:
             way = bring.run(deadline, drive=bool(work.process.spec.overlay))
-        except (ConsoleEnded, Panicked) as exc:
+        except (ConsoleEnded, GaveUp) as exc:
             raise TestFault(f"{self._node.name} ended before its test shell began: {exc}") from exc
         except DeadlineExceeded as exc:
             raise TestFault(

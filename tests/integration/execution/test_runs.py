@@ -390,7 +390,13 @@ def test_a_vm_that_panics(lab: Lab) -> None:
     failure = ran.ending.failure
     assert failure is not None
     assert (failure.kind, failure.node) == ("job", 1)
-    assert failure.message == "the kernel of a panicked: Kernel panic - not syncing: no luck"
+    assert failure.message == (
+        "the kernel of a panicked: Kernel panic - not syncing: no luck; the lines around it:\n"
+        "Booting\nKernel panic - not syncing: no luck"
+    )
+    assert [one.reason for one in ran.of(NodeClosed) if one.node == 1] == [
+        "the kernel of a panicked: Kernel panic - not syncing: no luck"
+    ]
     assert ran.seconds < 30
     lab.assert_host_is_clean(ran)
 
@@ -587,6 +593,7 @@ def test_a_host_that_is_lost_in_mid_test_is_not_called_clean_without_proof(lab: 
             children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
             subprocess.run(["kill", "-9", str(pid), *children.stdout.split()], check=False)
 
+    lab.board = replace(lab.board, cleanup_timeout=3)
     ran = lab.run(shell_action("host", suite("long", "sleep 1000")), vms=[lab.shell_vm("a")], react=cut)
 
     assert ran.ending.outcome == "incomplete"

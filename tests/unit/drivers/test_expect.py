@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.drivers.expect import Chunk, Console, ConsoleEnded, Match, Panicked, Search, clean, expect
+from devices.drivers.expect import Chunk, Console, ConsoleEnded, GaveUp, Match, Search, clean, expect
+from devices.drivers.signs import KERNEL
 from jobs.execution.ports import ConsoleFull
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import Canceled, DeadlineExceeded
@@ -180,29 +181,37 @@ def test_waiting_ends_with_a_cancellation() -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("means", "words"),
     [
-        b"[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\r\n",
-        b"VFS: Unable to mount root fs on unknown-block(0,0)\r\n",
-        b"Kernel panic - not syncing: No working init found.  Try passing init= option to kernel.\r\n",
-        b"Kernel panic - not syncing: Attempted to kill init! exitcode=0x00007f00\r\n",
-        b"[ 3.1] Internal error: Oops: 5 [#1] SMP ARM\r\n",
-        b"[ 3.1] Internal error: Oops - BUG: 0 [#1] SMP ARM\r\n",
-        b"BUG: unable to handle page fault\r\nOops: 0002 [#1] PREEMPT SMP\r\n",
+        (
+            "found no root file system",
+            b"[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\r\n",
+        ),
+        ("found no root file system", b'VFS: Cannot open root device "vda" or unknown-block(0,0)\r\n'),
+        ("found no root file system", b"ALERT!  /dev/vda1 does not exist.  Dropping to a shell!\r\n"),
+        ("found no init", b"Kernel panic - not syncing: No working init found.  Try passing init=\r\n"),
+        (
+            "lost its first process",
+            b"Kernel panic - not syncing: Attempted to kill init! exitcode=0x7f\r\n",
+        ),
+        ("panicked", b"Kernel panic - not syncing: sysrq triggered crash\r\n"),
+        ("had an oops", b"[ 3.1] Internal error: Oops: 5 [#1] SMP ARM\r\n"),
+        ("had an oops", b"[ 3.1] Internal error: Oops - BUG: 0 [#1] SMP ARM\r\n"),
+        ("had an oops", b"BUG: unable to handle page fault\r\nOops: 0002 [#1] PREEMPT SMP\r\n"),
     ],
 )
-def test_a_panic_is_recognised_at_once(words: bytes) -> None:
+def test_a_kernel_that_gives_up_is_recognised_at_once(means: str, words: bytes) -> None:
     with (
         Console(Scripted(b"booting\r\n", words), Record(), "vm") as console,
-        pytest.raises(Panicked, match="the kernel of vm panicked"),
+        pytest.raises(GaveUp, match=f"the kernel of vm {means}: "),
     ):
-        expect(console, [PROMPT], soon(), panic=True)
+        expect(console, [PROMPT], soon(), signs=KERNEL)
 
 
 def test_talk_of_panics_is_none() -> None:
     text = b"panic_on_oops=0 oops=panic (panic timeout 10)\r\nOops, wrong key\r\nroot@vm:~# "
     with Console(Scripted(text), Record(), "vm") as console:
-        assert expect(console, [PROMPT], soon(), panic=True).index == 0
+        assert expect(console, [PROMPT], soon(), signs=KERNEL).index == 0
 
 
 def test_a_silent_console_is_nudged() -> None:

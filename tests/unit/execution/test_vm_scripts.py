@@ -111,8 +111,12 @@ def test_a_place_is_made_and_looked_at(host: LocalHost, board: BoardConfig, tmp_
     assert Path(place.folder, "handle").read_text() == "abc\n"
     assert (tmp_path / "keys").read_text().strip() == key.public
     assert Path(place.folder).stat().st_mode & 0o077 == 0
+    Path(place.folder, "kept").touch()
+    assert make_place(host, board, 7, "abc", key, {"sh", "no-such-program"}, soon()) == place
+    assert Path(place.folder, "kept").exists(), "the host has booted anew in mid-job"
+    assert (tmp_path / "keys").read_text().strip() == key.public, "nobody is let in twice"
     with pytest.raises(NotClean):
-        make_place(host, board, 7, "abc", key, set(), soon())
+        make_place(host, board, 7, "another", key, set(), soon())
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda one: one[-1])
@@ -139,6 +143,7 @@ def test_cleaning_leaves_nothing(
             "left": "",
             "network": "0",
             "folder": "",
+            "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
             "key": "",
         }
         assert other.poll() is None, "nobody else is touched"
