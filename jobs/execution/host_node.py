@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from devices.drivers.expect import Console, ConsoleEnded
 from devices.drivers.shell import ConnectionLost, quote
@@ -18,9 +17,10 @@ from jobs.domain.definition.model import (
 )
 from jobs.execution import delivery, scripts
 from jobs.execution.arrival import Arrival
+from jobs.execution.board_files import fetch_for_board
 from jobs.execution.boards.machine import Want
 from jobs.execution.fetch import Fetcher
-from jobs.execution.images import host_files
+from jobs.execution.progress import Deploying, Teller
 from jobs.execution.run import Run
 from jobs.execution.shell import TestShellRun
 from jobs.execution.shells import ShellPlan, is_shell
@@ -110,16 +110,12 @@ class HostNode:
                 f"{name} {kind}: {action.command} cannot change what it boots; use dummy_deploy for its role,"
                 " and give deploy actions the role of a VM"
             )
-        files: dict[str, Path] = {}
-        for key, wanted in host_files(action).items():
-            self._journal.phase(0, "deploy", f"fetch {wanted.url.rsplit('/', 1)[-1]}")
-            got = self._fetcher.get(
-                wanted.url, self._run.deadline, sha256=wanted.sha256, unpack=key != "ramdisk"
-            )
-            files[key] = got.path
+        deadline = self._run.deadline
+        files = fetch_for_board(action, self._fetcher, Teller(self._journal, 0), deadline)
         self._arrival.depart()
         self._journal.phase(0, "deploy", f"write {', '.join(files)}")
-        self._machine.deploy(files, lambda what, done, total: None, self._run.deadline)
+        with Deploying(self._journal, 0) as progress:
+            self._machine.deploy({key: file.path for key, file in files.items()}, progress, deadline)
         commands = action.boot_cmds if isinstance(action, DeployKernel) else ()
         self._want = Want(login=action.login, commands=commands)
 

@@ -95,20 +95,6 @@ def boot_plan(definition: Definition, vm: Vm, *, own: bool = False) -> BootPlan:
     )
 
 
-def host_files(action: DeployImage | DeployKernel) -> dict[str, Wanted]:
-    """Return the files that a deploy action brings to a host, by the keys that deploy methods know."""
-    if isinstance(action, DeployImage):
-        return {"image": Wanted(url=action.image, sha256=action.sha256)}
-    urls = {
-        "kernel": action.kernel,
-        "ramdisk": action.ramdisk,
-        "dtb": action.dtb,
-        "rootfs": action.rootfs,
-        "firmware": action.firmware,
-    }
-    return {key: Wanted(url=url, sha256=action.digests.get(key, "")) for key, url in urls.items() if url}
-
-
 def boot_arguments(definition: Definition, role: str) -> tuple[str, ...]:
     """Return what explicit boot actions add to the kernel's command line."""
     return tuple(
