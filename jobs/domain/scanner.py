@@ -12,13 +12,14 @@ lab itself types never contains a mark.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from jobs.domain import wire
 from jobs.domain.attachments import Attachments, Incoming, decimal, ranges
 from jobs.domain.console_lines import Line, Lines
 from jobs.domain.events import Verdict
 from jobs.domain.names import MAX_MESSAGE, clean_name, printable
+from jobs.domain.numbering import Numbered, Numbers
 from jobs.domain.signals import (
     Answer,
     Attached,
@@ -37,6 +38,8 @@ from jobs.domain.signals import (
     TestSet,
 )
 
+TRAILER = 40
+"""Characters at the end of a line in which a helper's session stands."""
 SESSIONS = 8
 """Runs of the test runner whose numbering is remembered; there is one at a time."""
 
@@ -53,34 +56,6 @@ _TRACE = re.compile(r"\++ ")
 _PIECE = re.compile(r"(?P<key>\S{1,64}) (?P<number>\d{1,8}) (?P<length>\d{1,6}) (?P<text>\S*)", re.A)
 
 
-class _Seen:
-    """Which numbers have come. Memory grows with the gaps only."""
-
-    def __init__(self) -> None:
-        self._all_below = 1
-        self._above: set[int] = set()
-
-    def add(self, number: int) -> bool:
-        """Return whether it is new."""
-        if number < self._all_below or number in self._above:
-            return False
-        self._above.add(number)
-        while self._all_below in self._above:
-            self._above.remove(self._all_below)
-            self._all_below += 1
-        return True
-
-    def missing(self, last: int) -> list[int]:
-        """Return the first gaps up to `last`, as many as one answer can name."""
-        gaps: list[int] = []
-        number = self._all_below
-        while number <= last and len(gaps) < 2000:
-            if number not in self._above:
-                gaps.append(number)
-            number += 1
-        return gaps
-
-
 class Scanner:
     """Finds signals in the bytes of one console. Never raises, whatever the bytes are.
 
@@ -95,7 +70,7 @@ class Scanner:
     def __init__(self, start: int = 0, *, output: bool = False) -> None:
         self._lines = Lines(start)
         self._output = output
-        self._seen: dict[str, _Seen] = {}
+        self._sessions: dict[str, Numbers] = {}
         self._attachments = Attachments()
         self._suite = ""
         self._set = ""
@@ -141,24 +116,47 @@ class Scanner:
                 return
             session, number = trailer["session"], int(trailer["number"])
             arguments = arguments[: trailer.start()]
+        elif self._sessions and self._was_numbered(arguments):
+            yield Ignored(offset=offset, reason="a damaged line: its number cannot be read")
+            return
         words = arguments.split()
         if number is not None:
             words = [wire.unescape(word) for word in words]
         if found["request"]:
             yield from self._request(offset, found["verb"], words, session, number)
-        elif number is None or self._numbers(session).add(number):
-            yield from self._signal(offset, found["name"], words, session, number)
+        elif number is None:
+            yield from self._signal(Numbered(offset, found["name"], words))
+        else:
+            numbers = self._sessions.get(session)
+            if numbers is None:
+                yield from self.finish()
+                numbers = self._numbers(session)
+            yield from self._signals(numbers.take(number, Numbered(offset, found["name"], words)))
+            if gap := numbers.new_gap():
+                yield Answer(offset=offset, lines=wire.again(session, ranges(gap)))
 
-    def _numbers(self, session: str) -> _Seen:
-        if session not in self._seen:
-            while len(self._seen) >= SESSIONS:
-                del self._seen[next(iter(self._seen))]
-            self._seen[session] = _Seen()
-        return self._seen[session]
+    def _was_numbered(self, arguments: str) -> bool:
+        """Whether a line without a number seems to have had one."""
+        tail = arguments[-TRAILER:]
+        return " #" in tail or any(known in tail for known in self._sessions)
 
-    def _signal(
-        self, offset: int, name: str, words: list[str], session: str, number: int | None
-    ) -> Iterator[Signal]:
+    def finish(self) -> list[Signal]:
+        """Return what still waits for lines that were lost: nothing more comes."""
+        return [one for numbers in self._sessions.values() for one in self._signals(numbers.give_up())]
+
+    def _numbers(self, session: str) -> Numbers:
+        if session not in self._sessions:
+            while len(self._sessions) >= SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
+            self._sessions[session] = Numbers()
+        return self._sessions[session]
+
+    def _signals(self, ready: Iterable[Numbered]) -> Iterator[Signal]:
+        for one in ready:
+            yield from self._signal(one)
+
+    def _signal(self, said: Numbered) -> Iterator[Signal]:
+        offset, name, words = said.offset, said.name, said.words
         first = clean_name(words[0]) if words else ""
         second = clean_name(words[1]) if len(words) > 1 else ""
         if name == "TESTCASE":
@@ -267,8 +265,10 @@ class Scanner:
             yield Answer(offset=offset, lines=lines)
             return
         last = int(words[0]) if words and words[0].isascii() and words[0].isdigit() else 0
-        absent = ranges(self._numbers(session).missing(last))
+        numbers = self._numbers(session)
+        absent = ranges(numbers.missing(last))
         yield Answer(offset=offset, lines=wire.answer(session, number, "ok", absent))
+        yield from self._signals(numbers.asked(absent=bool(absent)))
         if verb == "EXIT" and not absent:
             yield from self._runner_exited(offset)
 
@@ -279,6 +279,7 @@ class Scanner:
 
     def _runner_exited(self, offset: int) -> Iterator[Signal]:
         if not self._exited:
+            yield from self.finish()
             self._exited = True
             self._suite = self._set = ""
             yield RunnerExited(offset=offset)

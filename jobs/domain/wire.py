@@ -70,3 +70,13 @@ def answer(session: str, number: int, status: Status, text: str = "") -> tuple[s
         body = f"{session}.{number} {index}/{len(pieces)} {status} {piece}"
         lines.append(f"<LAVA_ANSWER {body} {checksum(body)}>")
     return tuple(lines)
+
+
+def again(session: str, missing: str) -> tuple[str, ...]:
+    """Return the line that asks a node, unasked, for lost signals; `missing` such as ``3 7-9``.
+
+    What there is no room for is found out when the node asks.
+    """
+    piece = missing[:PIECE].rpartition(" ")[0] if len(missing) > PIECE else missing
+    body = f"{session}.0 1/1 again {piece.replace(' ', ',')}"
+    return (f"<LAVA_ANSWER {body} {checksum(body)}>",)

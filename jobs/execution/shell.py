@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,6 +99,7 @@ class TestShellRun:
             )
             raise TestFault(f"{late}{self._where}; {self._kept}") from exc
         finally:
+            self._take_rest()
             self._sync.shell_ended(self._node, "its test shell is over")
             typist.close()
         if self._exited_at is None or self._done < len(self._expected):
@@ -139,6 +141,12 @@ class TestShellRun:
             self._scanner = Scanner(chunk.offset, output=bool(self._finders))
         for signal in self._scanner.feed(chunk.data, chunk.offset):
             self._act(signal)
+
+    def _take_rest(self) -> None:
+        """Take what waited for lines that were lost: better late than never."""
+        with suppress(TestFault):
+            for signal in self._scanner.finish() if self._scanner is not None else ():
+                self._act(signal)
 
     # -- signals -------------------------------------------------------------------------------------
 
