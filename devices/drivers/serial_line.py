@@ -50,16 +50,16 @@ def _open(config: ConsoleConfig, deadline: Deadline) -> Link:
     """Connect, unless the deadline says something in between; then what comes too late is closed."""
     lock = threading.Lock()
     done = threading.Event()
-    outcome: list[Link | LinkDown] = []
+    outcome: list[Link | Exception] = []
     given_up = False
 
     def work() -> None:
         try:
-            result: Link | LinkDown = open_link(config)
-        except LinkDown as exc:
+            result: Link | Exception = open_link(config)
+        except Exception as exc:  # noqa: BLE001 -- raised where it is waited for
             result = exc
         with lock:
-            if given_up and not isinstance(result, LinkDown):
+            if given_up and not isinstance(result, Exception):
                 result.close()
             outcome.append(result)
         done.set()
@@ -72,10 +72,10 @@ def _open(config: ConsoleConfig, deadline: Deadline) -> Link:
         with lock:
             given_up = True
             for late in outcome:
-                if not isinstance(late, LinkDown):
+                if not isinstance(late, Exception):
                     late.close()
         raise
-    if isinstance(outcome[0], LinkDown):
+    if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
 

@@ -166,12 +166,21 @@ def _reason(exc: OSError) -> str:
 
 
 class _Rfc2217(serial.rfc2217.Serial):
-    """pyserial's client, with reading in pieces; nothing that has arrived is thrown away."""
+    """pyserial's client, with reading in pieces; nothing that has arrived is thrown away.
 
+    It sets the modem lines, and does not insist on an answer: behind a pty there are none.
+    """
+
+    _ignore_set_control_answer: bool
     _read_buffer: queue.Queue[bytes | None]
-    _socket: socket.socket
+    _socket: socket.socket | None
     _thread: threading.Thread | None
     _write_lock: threading.Lock
+
+    def from_url(self, url: str) -> tuple[str, int]:
+        place = super().from_url(url)
+        self._ignore_set_control_answer = True
+        return place
 
     def reset_input_buffer(self) -> None:
         """Do nothing: what came while the line was opened belongs to the record."""
@@ -180,7 +189,15 @@ class _Rfc2217(serial.rfc2217.Serial):
         """Do nothing: there is nothing of ours in it."""
 
     def keep_alive(self) -> None:
-        _keep_alive(self._socket)
+        if self._socket is not None:
+            _keep_alive(self._socket)
+
+    def close(self) -> None:
+        """Hang up. pyserial forgets to close a socket whose other side was first."""
+        line = self._socket
+        super().close()
+        if line is not None:
+            line.close()
 
     def take(self, seconds: float) -> bytes | None:
         """Return what has arrived; None: nothing within `seconds`, empty: it ended."""
@@ -202,7 +219,8 @@ class _Rfc2217(serial.rfc2217.Serial):
 
     def offer(self, data: bytes, seconds: float) -> int:
         """Send at most as much as a socket that can be written takes at once."""
-        if not _wait(self._socket.fileno(), select.POLLOUT, seconds):
+        line = self._socket
+        if line is None or not _wait(line.fileno(), select.POLLOUT, seconds):
             return 0
         return self.write(data[:256]) or 0
 
@@ -217,15 +235,7 @@ class Rfc2217Link:
             self._port.open()
             self._port.keep_alive()
         except (serial.SerialException, OSError, ValueError) as exc:
-            raise LinkDown(f"{_without_url(exc, config.url)}{self._hint(str(exc), config.url)}") from exc
-
-    @staticmethod
-    def _hint(said: str, url: str) -> str:
-        if "control" in said and "ign_set_control" not in url:
-            return " (where there are no modem lines, as behind a pty, add ?ign_set_control to the URL)"
-        if "RFC2217" in said:
-            return " (for a plain TCP port write socket:// instead of rfc2217://)"
-        return ""
+            raise LinkDown(f"{urlsplit(config.url).netloc}: {_refusal(exc, config.url)}") from exc
 
     def read(self, seconds: float) -> bytes | None:
         if not self._port.is_open:
@@ -245,8 +255,14 @@ class Rfc2217Link:
         self._port.close()
 
 
-def _without_url(exc: Exception, url: str) -> str:
-    return str(exc).replace(f"Could not open port {url}: ", "")
+def _refusal(exc: Exception, url: str) -> str:
+    """Return why pyserial could not open a line, in fewer words than its own."""
+    if isinstance(exc.__context__, OSError):
+        return _reason(exc.__context__)
+    said = str(exc).removeprefix(f"Could not open port {url}: ")
+    if "support RFC2217" in said:
+        return "what listens there does not speak RFC 2217 (for a plain TCP port write socket://)"
+    return said
 
 
 # -- devices -------------------------------------------------------------------------------------------
@@ -278,7 +294,7 @@ def _open_device(config: ConsoleConfig) -> Link:
     except (serial.SerialException, OSError, ValueError) as exc:
         number = exc.errno if isinstance(exc, OSError) else None
         if number in (errno.EAGAIN, errno.EBUSY):
-            others = users_of(path) or "another program"
+            others = users_of(path) or f"this process ({os.getpid()})"
             raise LinkDown(
                 f"{path} is in use by {others}: end that, or give the board another console"
             ) from exc
