@@ -21,6 +21,7 @@ from devices.domain import board as boards
 from jobs import delivering, lab_view, leases, queries
 from jobs.domain import job as life
 from jobs.domain import scheduling
+from jobs.domain.definition.edit import pin_board
 from jobs.domain.definition.model import Definition
 from jobs.domain.definition.nodes import plan_nodes
 from jobs.domain.definition.validate import validate
@@ -75,12 +76,19 @@ def submit_job(text: str, *, user: User, cause: str, resubmitted_from: int | Non
     return _retried(once)
 
 
-def resubmit_job(number: int, text: str | None = None, *, user: User, cause: str) -> int:
-    """Run a job again, with its own definition or an edited one; returns the new number."""
+def resubmit_job(
+    number: int, text: str | None = None, *, same_board: bool = False, user: User, cause: str
+) -> int:
+    """Run a job again, with its own definition or an edited one; returns the new number.
+
+    `same_board`: on the board that it had and on no other. Raises `Rejected` if it never had one.
+    """
     _may_submit(user)
-    queries.seen_job(user, number)
+    origin = queries.seen_job(user, number)
     if text is None:
         text = queries.definition_text(number)
+    if same_board:
+        text = pin_board(text, queries.board_of(origin))
     return submit_job(text, user=user, cause=cause, resubmitted_from=number)
 
 

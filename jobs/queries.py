@@ -37,7 +37,7 @@ from jobs.models import (
 )
 from lab.eventstore.models import EventRow
 from lab.eventstore.store import store
-from lab.kernel.errors import NotFound
+from lab.kernel.errors import NotFound, Rejected
 
 User = AbstractBaseUser | AnonymousUser
 JsonObject = dict[str, Any]
@@ -283,6 +283,20 @@ def definition_text(number: int) -> str:
     submitted = recorded[0].event
     assert isinstance(submitted, JobSubmitted)
     return submitted.text
+
+
+def board_of(job: Job) -> str:
+    """The board a job ran on, or is to run on. Raises `Rejected` if there is none."""
+    board = job.board or job.pinned_board
+    if not board:
+        raise Rejected(f"Job {job.id} never had a board: it cannot be run again on the same one.")
+    return board
+
+
+def is_edited(job: Job) -> bool:
+    """Whether a resubmitted job has another definition than the one it comes from."""
+    origin = job.resubmitted_from
+    return origin is not None and definition_text(job.id) != definition_text(origin)
 
 
 def console_of(user: User, number: int, node: int) -> bool:

@@ -163,13 +163,18 @@ class Cancel(APIView):
 
 
 class Resubmit(APIView):
-    """Runs a job again: as it was, or with the definition that is sent."""
+    """Runs a job again: as it was, or with the definition that is sent; ``?board=same``: on its board."""
 
     parser_classes = PARSERS
 
     def post(self, request: Request, number: int) -> Response:
+        check_known(request, ("board",))
+        if (board := text(request, "board")) not in ("", "same"):
+            raise BadRequest(f"board may only be same, not {board[:60]!r}; or name it in the definition.")
         definition = sent_definition(request)
-        new = commands.resubmit_job(number, definition, user=request.user, cause="api")
+        new = commands.resubmit_job(
+            number, definition, same_board=board == "same", user=request.user, cause="api"
+        )
         return _created(request, new)
 
 

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from jobs import commands, console_log, queries, rows
+from jobs import commands, comparison, console_log, queries, rows
 from jobs.views.submit import text_lines
 from lab.kernel.errors import NotFound
 
@@ -34,6 +34,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
         {
             "job": snapshot,
             "may_cancel": _may_cancel(request, snapshot),
+            "edited": queries.is_edited(queries.seen_job(request.user, job_id)),
             "page": {"now": time.time(), "consoles": consoles},
         },
     )
@@ -49,7 +50,15 @@ def definition(request: HttpRequest, job_id: int) -> HttpResponse:
         response.headers["Content-Disposition"] = f'inline; filename="job-{job_id}.{_suffix(text)}"'
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
-    return render(request, "jobs/definition.html", {"job": rows.summary(row), "lines": text_lines(text)})
+    context: dict[str, Any] = {"job": rows.summary(row), "lines": text_lines(text)}
+    origin = row.resubmitted_from
+    if origin is not None and queries.may_see(request.user, origin):
+        before = queries.definition_text(origin)
+        context |= {
+            "origin": origin,
+            "difference": comparison.difference(before.splitlines(), text.splitlines()),
+        }
+    return render(request, "jobs/definition.html", context)
 
 
 @require_safe

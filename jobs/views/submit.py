@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from jobs import commands, queries, rows
+from jobs.domain.definition.edit import pin_board
 from jobs.domain.definition.model import Invalid, Problem
 from jobs.domain.definition.validate import validate
 from jobs.lab_view import lab_view
@@ -41,10 +42,15 @@ def submit(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def resubmit(request: HttpRequest, job_id: int) -> HttpResponse:
-    """Show the definition of a job in the editor; what is submitted links to that job."""
+    """Show the definition of a job in the editor; what is submitted links to that job.
+
+    ``?board=same`` names the board that the job had.
+    """
     origin = rows.summary(queries.seen_job(request.user, job_id))
     original = queries.definition_text(job_id)
     if request.method != "POST":
+        if request.GET.get("board") == "same":
+            original = pin_board(original, queries.board_of(queries.seen_job(request.user, job_id)))
         return _editor(request, Draft(text=original, origin=origin))
     text = sent_text(request.POST.get("definition", ""), original=original)
     return _act(request, Draft(text=text, origin=origin))

@@ -565,6 +565,19 @@ def test_every_refusal_becomes_words(error: Exception, status: int, words: str) 
     assert words in response.data["detail"]
 
 
+def test_a_job_runs_again_on_the_board_it_had(api: Client, erika: User) -> None:
+    number = submit(erika)
+    assert "never had a board" in post(api, f"{JOBS}{number}/resubmit/?board=same").json()["detail"]
+    commands.schedule()
+    again = post(api, f"{JOBS}{number}/resubmit/?board=same").json()["id"]
+    text = api.get(f"{JOBS}{again}/definition/").content.decode()
+    assert json.loads(text)["vm_group"]["host"]["board"] == "alpha"
+    assert post(api, f"{JOBS}{number}/resubmit/?board=other").status_code == 400
+    page = client(erika).get(f"/jobs/{again}/definition").content.decode()
+    assert "1 line differs" in page or "2 lines differ" in page
+    assert 'href="/jobs/1/definition"' in page
+
+
 # -- results for other programs ------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("job", type=int, help="number of the job")
         parser.add_argument("--file", help="the changed definition; - reads standard input")
+        parser.add_argument("--same-board", action="store_true", help="on the board it had, and on no other")
         add_user(parser)
         add_waiting(parser)
 
@@ -31,5 +32,7 @@ class Command(BaseCommand):
         text = read_definition(options["file"]) if options["file"] else None
         with refusals(options["file"] or ""):
             user = submitter(options["user"])
-            number = commands.resubmit_job(options["job"], text, user=user, cause="cli")
+            number = commands.resubmit_job(
+                options["job"], text, same_board=options["same_board"], user=user, cause="cli"
+            )
             number_and_wait(number, cast(TextIO, self.stdout), options)
