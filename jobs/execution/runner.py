@@ -14,6 +14,7 @@ import re
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from devices.drivers.shell import ConnectionLost
 from jobs.domain.definition.model import Action
 from jobs.domain.events import CleanedUp, NodePlan
 from jobs.execution.arrival import Arrival
@@ -222,7 +223,7 @@ class _Group:
             ok, reason = True, "its actions are done"
         except Exception as exc:  # noqa: BLE001 -- the thread's edge: every error becomes the job's ending
             self._run.fail(exc, node.index)
-            reason = _reason(exc)
+            reason = (isinstance(exc, ConnectionLost) and self._arrival.watch.dead) or _reason(exc)
             if not prepared:
                 self._run.end(f"{node.name} could not be prepared")
         try:

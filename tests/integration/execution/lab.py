@@ -21,6 +21,8 @@ from jobs.domain.definition.model import (
     Vm,
 )
 from jobs.domain.events import CleanedUp, Fact, NodeClosed, NodePlan, NoteTaken, PhaseStarted, ResultReported
+from jobs.execution.boards.equipment import Equipment
+from jobs.execution.boards.lab import LAB
 from jobs.execution.ports import Assignment, Cancellation, Ending, Superseded, Workplace
 from jobs.execution.runner import run_job
 from lab.demo.images import GuestImages
@@ -150,12 +152,19 @@ class Lab:
         cancel: Cancellation | None = None,
         watching: Watching | None = None,
         deadline: Deadline | None = None,
+        equipment: Equipment = LAB,
+        installed: bool = True,
     ) -> Ran:
-        """Run a job of these actions. Shell "VMs" are named ``a``, ``b`` … unless `vms` are given."""
+        """Run a job of these actions. Shell "VMs" are named ``a``, ``b`` … unless `vms` are given.
+
+        `installed`: the host's system is used as it is.
+        """
         self.jobs += 1
         (self.folder / "scratch").mkdir(exist_ok=True)
         dummy = DummyDeploy(command="dummy_deploy", index=0, role="host", target_type="debian")
-        numbered = tuple(replace(one, index=index) for index, one in enumerate((dummy, *actions)))
+        numbered = tuple(
+            replace(one, index=index) for index, one in enumerate((*([dummy] if installed else []), *actions))
+        )
         definition = Definition(
             job_name="test",
             timeout=timeout,
@@ -181,6 +190,7 @@ class Lab:
             cancel=cancel or Cancellation(),
             deadline=deadline or Deadline.after(timeout, "the job"),
             workplace=self.place,
+            equipment=equipment,
         )
         return Ran(
             ending=ending,
@@ -227,5 +237,7 @@ class Lab:
             assert evidence.clean
             assert all(check.ok for check in evidence.checks)
         assert [
-            t.name for t in threading.enumerate() if t.name.startswith(("vm ", "console ", "typist "))
+            t.name
+            for t in threading.enumerate()
+            if t.name.startswith(("vm ", "console ", "typist ", "watch "))
         ] == []
