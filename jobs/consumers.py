@@ -42,7 +42,7 @@ from jobs.live import Cursor, empty_frame, tail_of
 from lab.eventstore import live
 from lab.eventstore.live import LogHub
 from lab.kernel.errors import NotFound
-from lab.tokens.models import token_owner
+from lab.tokens.models import valid_token
 
 log = logging.getLogger(__name__)
 
@@ -237,10 +237,10 @@ class FeedConsumer(StreamConsumer):
         kind, _, token = headers.get(b"authorization", b"").decode(errors="replace").partition(" ")
         if kind.lower() not in ("token", "bearer"):
             return await super()._current_user()
-        user = await self.hub.read(token_owner, token.strip())
-        if user is None:
+        found = await self.hub.read(valid_token, token.strip())
+        if found is None or "read" not in found.scopes:
             raise Refused(4401, "This token is not valid (any more).")
-        return user
+        return found.user
 
 
 def _user_of(session_key: str | None) -> queries.User:

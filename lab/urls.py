@@ -7,6 +7,7 @@ from django.contrib.auth import views as auth
 from django.urls import include, path
 
 from jobs.views import lists
+from lab.tokens import views as tokens
 
 urlpatterns = [
     path("", lists.dashboard, name="home"),
@@ -15,5 +16,7 @@ urlpatterns = [
     path("api/v1/", include("jobs.api.urls")),
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("profile/", tokens.profile, name="profile"),
+    path("profile/tokens/<int:token>/revoke", tokens.revoke, name="revoke-token"),
     path("admin/", admin.site.urls),
 ]

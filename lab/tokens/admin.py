@@ -17,11 +17,11 @@ else:
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(ModelAdmin):
-    list_display = ("name", "user", "created_at", "last_used_at")
+    list_display = ("name", "user", "scopes", "expires_at", "created_at", "last_used_at")
     list_select_related = ("user",)
     search_fields = ("name", "user__username")
     date_hierarchy = "created_at"
-    fields = readonly_fields = ("name", "user", "created_at", "last_used_at")
+    fields = readonly_fields = ("name", "user", "scopes", "expires_at", "created_at", "last_used_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a token is shown once, to who makes it: manage.py create_token

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.conf import settings
@@ -14,6 +15,17 @@ from django.utils import timezone
 PREFIX = "labbook_"
 """So that a token can be recognised where it should not be: in a log, in a repository."""
 NOTE_USE_EVERY = timedelta(minutes=1)
+SCOPES = {
+    "read": "Read what you may see",
+    "submit": "Submit, resubmit and cancel jobs",
+    "admin": "Change the inventory: boards, types, images",
+}
+"""What a token may be for. Each lets a program do what its user may, and no more."""
+MOST_DAYS = 3650
+
+
+def all_scopes() -> list[str]:
+    return list(SCOPES)
 
 
 class ApiToken(models.Model):
@@ -24,6 +36,9 @@ class ApiToken(models.Model):
     """What it is for, in its owner's words."""
     digest = models.CharField(max_length=64, unique=True, editable=False)
     """Hex SHA-256. The token is 256 random bits, so a slow, salted hash would add nothing."""
+    scopes = models.JSONField(default=all_scopes)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    """From then on it opens nothing; null: it is good until it is revoked."""
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     """Within a minute."""
@@ -35,24 +50,39 @@ class ApiToken(models.Model):
     def __str__(self) -> str:
         return f"{self.name} of {self.user}"
 
+    @property
+    def expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
 
-def make_token(user: User, name: str) -> str:
-    """Make a token for the user and return it: this is the only time it can be seen."""
+
+def make_token(
+    user: User, name: str, *, scopes: Collection[str] = tuple(SCOPES), days: int | None = None
+) -> str:
+    """Make a token for the user and return it: this is the only time it can be seen.
+
+    `scopes`: some of `SCOPES`. `days`: how long it is good for; None: until it is revoked.
+    """
     token = PREFIX + secrets.token_urlsafe(32)
-    ApiToken.objects.create(user=user, name=name, digest=digest_of(token))
+    ApiToken.objects.create(
+        user=user,
+        name=name,
+        digest=digest_of(token),
+        scopes=[scope for scope in SCOPES if scope in scopes],
+        expires_at=None if days is None else timezone.now() + timedelta(days=days),
+    )
     return token
 
 
-def token_owner(token: str) -> User | None:
-    """Return the user a token stands for and note the use; None if either is gone."""
+def valid_token(token: str) -> ApiToken | None:
+    """Return what is known of a token, and note the use; None if it, or its user, is not good any more."""
     found = ApiToken.objects.select_related("user").filter(digest=digest_of(token)).first()
-    if found is None or not found.user.is_active:
+    if found is None or found.expired or not found.user.is_active:
         return None
     now = timezone.now()
     if found.last_used_at is None or found.last_used_at < now - NOTE_USE_EVERY:
         # A filter of its own, not save(): a token that is revoked at this moment stays revoked.
         ApiToken.objects.filter(pk=found.pk).update(last_used_at=now)
-    return found.user
+    return found
 
 
 def digest_of(token: str) -> str:
