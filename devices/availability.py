@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from devices.domain.events import BoardBroughtOnline, BoardChanged, BoardHealthChanged, BoardRegistered
+from devices.domain.events import (
+    BoardBroughtOnline,
+    BoardChanged,
+    BoardCheckRequested,
+    BoardHealthChanged,
+    BoardRegistered,
+)
 from lab.kernel.events import Event
 from lab.kernel.ports import FollowUp
 
@@ -12,7 +18,8 @@ _tasks: list[str] = []
 
 
 def tell(task: str) -> None:
-    """Queue `task` (a dotted path) with every append that may give jobs a board they could not have before.
+    """Queue `task` (a dotted path) with every append that may give jobs a board they could not have before,
+    or that asks for a job of the board's own, its health check.
 
     Boards that jobs give back are not told of: whoever appends that knows.
     """
@@ -28,4 +35,4 @@ def follow_ups(events: Iterable[Event]) -> list[FollowUp]:
 def _may_free(event: Event) -> bool:
     if isinstance(event, BoardHealthChanged):
         return event.health != "bad"
-    return isinstance(event, BoardRegistered | BoardBroughtOnline | BoardChanged)
+    return isinstance(event, BoardRegistered | BoardBroughtOnline | BoardChanged | BoardCheckRequested)

@@ -18,8 +18,10 @@ from typing import Any, TypeGuard, TypeVar
 from django.db import transaction
 
 from devices import availability
-from devices.dependents import check_dependents, check_runs, check_unused
+from devices.checking import check_definition
+from devices.dependents import board_check, check_dependents, check_runs, check_unused
 from devices.domain import board as boards
+from devices.domain import checks, names
 from devices.domain import device_type as types
 from devices.domain.board import Board
 from devices.domain.device_type import DeviceType
@@ -41,6 +43,7 @@ __all__ = [
     "load_device_type",
     "register_board",
     "register_device_type",
+    "request_board_check",
     "retire_board",
     "retire_device_type",
     "set_board_health",
@@ -96,7 +99,7 @@ def register_device_type(
             config=config,
             bases=[one.state for one in chain],
         )
-        check_runs(config)
+        _check_named(config)
         return Decision(events=events, relies_on=chain)
 
     _perform(lambda: load_device_type(name), decide, meta)
@@ -132,7 +135,7 @@ def change_device_type(
             under=bases,
             reason=reason,
         )
-        check_runs(config or {})
+        _check_named(config or {})
         if not any({"config", "base"} & event.changes.keys() for event in events if _is_change(event)):
             return Decision(events=events)
         return Decision(events=events, relies_on=chain, verify=lambda: check_dependents(name))
@@ -180,7 +183,7 @@ def register_board(
             description=description,
             config=config,
         )
-        check_runs(config)
+        _check_named(config)
         return Decision(events=events, relies_on=chain)
 
     _perform(lambda: load_board(name), decide, meta)
@@ -216,7 +219,7 @@ def change_board(
             config=config,
             reason=reason,
         )
-        check_runs(config or {})
+        _check_named(config or {})
         return Decision(events=events, relies_on=chain)
 
     _perform(lambda: load_board(name), decide, meta)
@@ -229,9 +232,26 @@ def take_board_offline(name: str, reason: str, *, actor: Actor, cause: str = "")
 
 
 def bring_board_online(name: str, reason: str = "", *, actor: Actor, cause: str = "") -> None:
-    """Give it to jobs again; a quarantined board needs a reason."""
+    """Give it to jobs again; a quarantined board needs a reason.
+
+    One that was quarantined or unhealthy has to pass its health check first, where it has one.
+    """
     meta = _meta(actor, "devices.change_board", "bring boards online", cause)
-    _change_state(name, lambda state: boards.bring_online(state, reason), meta)
+    has_check = board_check(name) is not None
+    _change_state(name, lambda state: boards.bring_online(state, reason, has_check=has_check), meta)
+
+
+def request_board_check(name: str, reason: str = "", *, actor: Actor, cause: str = "") -> None:
+    """Ask for its health check. See `devices.checking.queue` for the job."""
+    meta = _meta(actor, "devices.change_board", "have boards checked", cause)
+    boards.exists(load_board(name).state, name)
+    if board_check(name) is None:
+        raise Rejected(
+            f"Board {name} has no health check: give its type or the board itself a definition, as "
+            "health.definition in the configuration."
+        )
+    reason = names.optional_reason(reason) or f"{meta.actor} asked for it"
+    _change_state(name, lambda state: checks.request(state, reason), meta)
 
 
 def set_board_health(
@@ -309,6 +329,12 @@ def _sentence(what: str, last: Recorded) -> str:
         f"{last.recorded_at:%Y-%m-%d %H:%M:%S} UTC (event {last.position}). Nothing of yours is saved: "
         "open it again and repeat your change on top of that."
     )
+
+
+def _check_named(config: Mapping[str, Any]) -> None:
+    """Refuse a configuration that names what there is not."""
+    check_runs(config)
+    check_definition(config)
 
 
 def _chain(name: str) -> list[Loaded[DeviceType]]:

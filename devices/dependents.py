@@ -11,6 +11,7 @@ from typing import Any
 
 from devices.domain import board as boards
 from devices.domain import device_type as types
+from devices.domain.config import HealthCheck
 from devices.domain.device_type import DeviceType
 from devices.domain.layers import merged
 from devices.domain.parse_config import BadConfig, checked_board_config, known_vm_types
@@ -75,3 +76,23 @@ def check_runs(config: Mapping[str, Any]) -> None:
     names = list(DeviceTypeRow.objects.filter(kind="vm").values_list("name", flat=True))
     if problems := known_vm_types(config, names):
         raise BadConfig(problems)
+
+
+def board_check(name: str) -> HealthCheck | None:
+    """Return a board's health check; None: it has none, or there is no such board."""
+    row = BoardRow.objects.filter(pk=name).first()
+    if row is None:
+        return None
+    config = merged(boards.layers(chain_of(row.device_type_id, all_types()), row.name, row.config))
+    return health_check(config)
+
+
+def health_check(config: Mapping[str, Any]) -> HealthCheck | None:
+    """Return the health check of an effective configuration, which may be wrong elsewhere."""
+    found = config.get("health")
+    if not isinstance(found, Mapping) or not found.get("definition"):
+        return None
+    every = found.get("every", 0)
+    return HealthCheck(
+        definition=str(found["definition"]), every=every if isinstance(every, int | float) else 0
+    )

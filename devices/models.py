@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+STATES = ("free", "reserved", "unhealthy", "unchecked", "offline", "quarantined", "retired")
+
 
 class DeviceType(models.Model):
     """A kind of board, or a kind of virtual machine."""
@@ -43,9 +45,7 @@ class Board(models.Model):
     state = models.CharField(
         max_length=16,
         db_index=True,
-        choices=[
-            (word, word) for word in ("free", "reserved", "unhealthy", "offline", "quarantined", "retired")
-        ],
+        choices=[(word, word) for word in STATES],
     )
     held_by = models.BigIntegerField(null=True, blank=True, db_index=True)
     """The job that has it."""
@@ -59,6 +59,17 @@ class Board(models.Model):
     )
     health_reason = models.TextField(blank=True)
     health_since = models.DateTimeField(null=True, blank=True)
+    health_job = models.BigIntegerField(null=True, blank=True)
+    """The job that found its health out, if one did."""
+    check_reason = models.TextField(blank=True)
+    """Why its health is to be checked; empty: it need not be."""
+    check_first = models.BooleanField(default=False)
+    """No other job gets it before it has passed that check."""
+    check_job = models.BigIntegerField(null=True, blank=True)
+    """The job that checks it, queued or running."""
+    check_attempts = models.IntegerField(default=0)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    """When a health check last ended."""
     retired_reason = models.TextField(blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
     refusal = models.TextField(blank=True)

@@ -7,6 +7,9 @@ from devices.domain import device_type as types
 from devices.domain.events import (
     BoardBroughtOnline,
     BoardChanged,
+    BoardCheckQueued,
+    BoardCheckRequested,
+    BoardCheckUndecided,
     BoardHealthChanged,
     BoardRegistered,
     BoardReleased,
@@ -51,6 +54,9 @@ def draw_device_type(event: Event, recorded: Recorded) -> None:
     BoardTakenOffline,
     BoardBroughtOnline,
     BoardHealthChanged,
+    BoardCheckRequested,
+    BoardCheckQueued,
+    BoardCheckUndecided,
     BoardRetired,
 )
 def draw_board(event: Event, recorded: Recorded) -> None:
@@ -61,6 +67,8 @@ def draw_board(event: Event, recorded: Recorded) -> None:
     row.description, row.config = state.description, dict(state.config)
     row.held_by, row.offline_reason, row.quarantined = state.held_by, state.offline, state.quarantined
     row.health, row.health_reason, row.retired_reason = state.health, state.health_reason, state.retired
+    row.health_job, row.check_reason, row.check_first = state.health_job, state.check, state.check_first
+    row.check_job, row.check_attempts = state.check_job, state.check_attempts
     row.state, row.refusal, row.version = state.state, state.refusal, recorded.version
     at = recorded.recorded_at
     match event:
@@ -76,6 +84,9 @@ def draw_board(event: Event, recorded: Recorded) -> None:
             row.offline_since = None
         case BoardHealthChanged():
             row.health_since = at
+            row.checked_at = row.checked_at if event.job is None else at
+        case BoardCheckUndecided():
+            row.checked_at = at
         case BoardRetired():
             row.retired_at = at
     row.save()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from devices.dependents import all_types, chain_of
+from devices.dependents import all_types, chain_of, health_check
 from devices.domain import board as boards
 from devices.domain import device_type as types
 from devices.domain import history
@@ -16,6 +16,7 @@ from devices.domain.history import Entry
 from devices.domain.layers import Layer, Setting, merged, settings
 from devices.domain.parse_config import checked_board_config, checked_vm_type_config
 from devices.models import Board, DeviceType
+from devices.states import board_state
 from lab.eventstore.store import store
 from lab.kernel.errors import NotFound
 
@@ -29,7 +30,7 @@ class BoardView:
     site: str
     tags: tuple[str, ...]
     state: str
-    """free, reserved, unhealthy, offline, quarantined or retired. Reserved wins over others: see `reason`."""
+    """free, reserved, unhealthy, unchecked, offline, quarantined or retired. Reserved wins: see `reason`."""
     reason: str
     """Why no job can have it now, in words; empty: it can be reserved."""
     held_by_job: int | None
@@ -39,6 +40,18 @@ class BoardView:
     health: str
     """unknown, good or bad."""
     health_reason: str
+    health_job: int | None
+    """The job that found it out, if one did."""
+    closed: str
+    """Why not even its health check can have it now, in words."""
+    check: str
+    """Why its health is to be checked; empty: it need not be."""
+    check_job: int | None
+    """The job that checks it, queued or running."""
+    checked_at: datetime | None
+    """When a health check last ended."""
+    check_every: float | None
+    """Hours from one health check to the next, 0: only on demand and after repair; None: it has none."""
     runs: tuple[str, ...]
     """The VM types it can run."""
     description: str
@@ -207,6 +220,7 @@ def _views(rows: Iterable[Board]) -> list[BoardView]:
 
 def _view(row: Board, known: Mapping[str, types.DeviceType]) -> BoardView:
     effective = merged(boards.layers(chain_of(row.device_type_id, known), row.name, row.config))
+    health = health_check(effective)
     return BoardView(
         name=row.name,
         device_type=row.device_type_id,
@@ -219,6 +233,12 @@ def _view(row: Board, known: Mapping[str, types.DeviceType]) -> BoardView:
         offline=bool(row.offline_reason),
         health=row.health,
         health_reason=row.health_reason,
+        health_job=row.health_job,
+        closed=board_state(row).closed,
+        check=row.check_reason,
+        check_job=row.check_job,
+        checked_at=row.checked_at,
+        check_every=health.every if health else None,
         runs=_runs(effective),
         description=row.description,
         version=row.version,

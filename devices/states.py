@@ -33,5 +33,10 @@ def board_state(row: Board) -> boards.Board:
         quarantined=row.quarantined,
         health="good" if row.health == "good" else "bad" if row.health == "bad" else "unknown",
         health_reason=row.health_reason,
+        health_job=row.health_job,
+        check=row.check_reason,
+        check_first=row.check_first,
+        check_job=row.check_job,
+        check_attempts=row.check_attempts,
         retired=row.retired_reason,
     )

@@ -9,11 +9,12 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from devices import availability
-        from jobs import projections
+        from devices import availability, checking
+        from jobs import health, projections
         from jobs.models import ConsoleChunk
         from lab.eventstore import append_only
 
         append_only.protect(ConsoleChunk, ("job", "node", "offset"))
         projections.install()
         availability.tell("jobs.tasks.schedule")
+        checking.use(health)

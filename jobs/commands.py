@@ -18,6 +18,7 @@ from django.db.models import Max
 
 from devices.commands import load_board
 from devices.domain import board as boards
+from devices.domain.checks import Verdict
 from jobs import delivering, lab_view, leases, queries
 from jobs.domain import job as life
 from jobs.domain import scheduling
@@ -25,7 +26,8 @@ from jobs.domain.definition.edit import pin_board
 from jobs.domain.definition.model import Definition
 from jobs.domain.definition.nodes import plan_nodes
 from jobs.domain.definition.validate import validate
-from jobs.domain.events import JobSubmitted
+from jobs.domain.events import JobSubmitted, Outcome
+from jobs.domain.health import judge
 from jobs.domain.job import Job, Stale
 from jobs.loading import board_returned, load_job
 from jobs.models import Job as JobRow
@@ -50,10 +52,30 @@ def submit_job(text: str, *, user: User, cause: str, resubmitted_from: int | Non
     Raises `Invalid` with all problems of the definition, `NotPermitted` for who may not submit.
     """
     _may_submit(user)
-    definition = validate(text, lab_view.lab_view())
-    submitted = JobSubmitted(
+    name = user.get_username()
+    submitted = submission(text, validate(text, lab_view.lab_view()), name, resubmitted_from=resubmitted_from)
+    meta = Meta(actor=name, cause=cause)
+
+    def once() -> int:
+        number, append = new_job(submitted)
+        store.append(append, meta=meta, follow_ups=[SCHEDULE])
+        return number
+
+    return retried(once)
+
+
+def submission(
+    text: str,
+    definition: Definition,
+    submitter: str,
+    *,
+    resubmitted_from: int | None = None,
+    health_check: bool = False,
+) -> JobSubmitted:
+    """Return the event that queues a job of this definition."""
+    return JobSubmitted(
         name=definition.job_name,
-        submitter=user.get_username(),
+        submitter=submitter,
         text=text,
         host_type=definition.host.device_type,
         board=definition.host.board,
@@ -63,17 +85,15 @@ def submit_job(text: str, *, user: User, cause: str, resubmitted_from: int | Non
         visibility=_visibility(definition),
         nodes=list(plan_nodes(definition)),
         resubmitted_from=resubmitted_from,
+        health_check=health_check,
     )
-    meta = Meta(actor=user.get_username(), cause=cause)
 
-    def once() -> int:
-        number = (JobRow.objects.aggregate(last=Max("id"))["last"] or 0) + 1
-        events = life.submit(Job(number=number), submitted)
-        append = Append(stream=life.stream(number), expected=0, events=events)
-        store.append(append, meta=meta, follow_ups=[SCHEDULE])
-        return number
 
-    return _retried(once)
+def new_job(submitted: JobSubmitted) -> tuple[int, Append]:
+    """Return the next number, and what to append for it; who is second to do so gets a `Conflict`."""
+    number = (JobRow.objects.aggregate(last=Max("id"))["last"] or 0) + 1
+    events = life.submit(Job(number=number), submitted)
+    return number, Append(stream=life.stream(number), expected=0, events=events)
 
 
 def resubmit_job(
@@ -106,23 +126,32 @@ def request_cancel(number: int, reason: str = "", *, user: User, cause: str) -> 
             "and the staff of the lab may."
         )
 
+    cancel(number, reason.strip(), Meta(actor=name, cause=cause))
+
+
+def cancel(number: int, reason: str, meta: Meta) -> None:
+    """Ask for a job's end, whoever does."""
+
     def once() -> None:
         job, version = load_job(number)
-        events = life.request_cancel(job, reason=reason.strip(), at=time.time())
+        events = life.request_cancel(job, reason=reason, at=time.time())
         if not events:
             return
         follow_ups: list[FollowUp] = []
+        appends: list[Append] = []
         if job.life in ("queued", "assigned"):  # that was its end
             told = delivering.planned(number, "canceled")
             events += told
             follow_ups += delivering.follow_ups(number, told)
-        appends = [Append(stream=life.stream(number), expected=version, events=events)]
-        if job.life == "assigned":
-            appends += board_returned(job, reason=f"job {number} was canceled before it started")
-            follow_ups.append(SCHEDULE)
-        store.append(*appends, meta=Meta(actor=name, cause=cause), follow_ups=follow_ups)
+            verdict = Verdict(result="canceled", reason=reason)
+            appends += board_returned(
+                job, reason=f"job {number} was canceled before it started", verdict=verdict
+            )
+            follow_ups += [SCHEDULE] if appends else []
+        own = Append(stream=life.stream(number), expected=version, events=events)
+        store.append(own, *appends, meta=meta, follow_ups=follow_ups)
 
-    _retried(once)
+    retried(once)
 
 
 def schedule() -> list[scheduling.Assignment]:
@@ -186,7 +215,7 @@ def start_job(number: int, worker: str) -> int:
             leases.grant(number, fence, worker)
         return fence
 
-    return _retried(once)
+    return retried(once)
 
 
 def lose_job(number: int, fence: int, reason: str) -> bool:
@@ -202,11 +231,13 @@ def lose_job(number: int, fence: int, reason: str) -> bool:
         except Stale:
             leases.drop(number, fence)
             return False
-        told = delivering.planned(number, "canceled" if job.life == "canceling" else "incomplete")
+        outcome: Outcome = "canceled" if job.life == "canceling" else "incomplete"
+        told = delivering.planned(number, outcome)
+        verdict = judge(outcome, None, (), interrupted=True, reason=job.cancel_reason or reason)
         with transaction.atomic():
             store.append(
                 Append(stream=life.stream(number), expected=version, events=[*events, *told]),
-                *board_returned(job, reason=f"job {number} was lost", dirt=reason),
+                *board_returned(job, reason=f"job {number} was lost", dirt=reason, verdict=verdict),
                 meta=Meta(actor=LAB, cause="lease"),
                 follow_ups=[
                     FollowUp(task="jobs.tasks.recover_board", args=(number,), site=job.site),
@@ -217,7 +248,7 @@ def lose_job(number: int, fence: int, reason: str) -> bool:
             leases.drop(number, fence)
         return True
 
-    return _retried(once)
+    return retried(once)
 
 
 def return_board(number: int, evidence: str) -> bool:
@@ -239,13 +270,13 @@ def return_board(number: int, evidence: str) -> bool:
         )
         return True
 
-    return _retried(once)
+    return retried(once)
 
 
 # -- inside --------------------------------------------------------------------------------------
 
 
-def _retried(once: Callable[[], T]) -> T:
+def retried(once: Callable[[], T]) -> T:
     """Read, decide, append; after a lost race once more."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -264,6 +295,8 @@ def _may_submit(user: User) -> None:
 
 
 def _is_submitter(user: User, row: JobRow) -> bool:
+    if row.health_check:  # its submitter is the lab, not somebody of that name
+        return False
     return user.is_authenticated and user.is_active and user.get_username() == row.submitter
 
 

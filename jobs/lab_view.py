@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 
 from devices import queries as inventory
 from jobs import mail
 from jobs.domain.definition.lab_view import BoardTypeView, BoardView, LabView
 from jobs.domain.scheduling import Candidate, Waiting
-from jobs.models import Job
+from jobs.models import Job, Node
 
 
 def lab_view() -> LabView:
@@ -41,19 +42,33 @@ def lab_view() -> LabView:
 
 def waiting_jobs() -> list[Waiting]:
     """The queue."""
-    return [waiting(job) for job in Job.objects.filter(open=1, state="queued").order_by("id")]
+    queued = Job.objects.filter(open=1, state="queued").order_by("id")
+    vm_types: dict[int, set[str]] = {}
+    for number, device_type in _vms().filter(job__in=queued).values_list("job", "device_type"):
+        vm_types.setdefault(number, set()).add(device_type)
+    return [_waiting(job, vm_types.get(job.id, ())) for job in queued]
 
 
 def waiting(job: Job) -> Waiting:
     """What a queued job asks of a board."""
+    return _waiting(job, _vms().filter(job=job).values_list("device_type", flat=True))
+
+
+def _waiting(job: Job, vm_types: Iterable[str]) -> Waiting:
     return Waiting(
         job=job.id,
         host_type=job.host_type,
         priority=job.priority,
         board=job.pinned_board,
         tags=frozenset(job.tags),
+        vm_types=frozenset(vm_types),
+        health_check=job.health_check,
         who=frozenset({f"user:{job.submitter}"}),
     )
+
+
+def _vms() -> QuerySet[Node]:
+    return Node.objects.filter(index__gt=0)
 
 
 def candidates() -> list[Candidate]:
@@ -68,7 +83,9 @@ def _candidates(boards: Iterable[inventory.BoardView]) -> list[Candidate]:
             device_type=board.device_type,
             site=board.site,
             tags=frozenset(board.tags),
-            unavailable=board.reason,
+            unavailable=board.closed,
+            only_checked="" if board.closed else board.reason,
+            runs=frozenset(board.runs),
             health="good" if board.health == "good" else "bad" if board.health == "bad" else "unknown",
         )
         for board in boards

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from devices.commands import load_board
 from devices.domain import board as boards
+from devices.domain import checks
+from devices.domain.checks import Verdict
 from jobs.domain import job as life
 from jobs.domain.events import NodePlan
 from jobs.domain.job import Job
 from jobs.models import Job as JobRow
 from jobs.models import Node
 from lab.eventstore.models import EventRow
+from lab.kernel.aggregate import fold
+from lab.kernel.events import Event
 from lab.kernel.ports import Append
 
 
@@ -52,6 +56,8 @@ def job_state(row: JobRow) -> Job:
             )
             for one in Node.objects.filter(job=row.id).order_by("index")
         ),
+        health_check=row.health_check,
+        pinned=row.pinned_board,
         board=row.board,
         site=row.site,
         worker=row.worker,
@@ -61,18 +67,21 @@ def job_state(row: JobRow) -> Job:
     )
 
 
-def board_returned(job: Job, *, reason: str, dirt: str = "") -> list[Append]:
+def board_returned(job: Job, *, reason: str, dirt: str = "", verdict: Verdict | None = None) -> list[Append]:
     """What becomes of the board when the job has ended: free again or, with `dirt`, quarantined for it.
 
-    Nothing, where the job holds no board (any more).
+    `verdict`: what a health check has found out. Nothing, where the job has nothing to do with a board.
     """
-    if not job.board:
+    name = job.board or (job.pinned if job.health_check else "")
+    if not name:
         return []
-    board = load_board(job.board)
-    if board.state.held_by != job.number:
-        return []
-    if dirt:
-        events = boards.quarantine(board.state, job.number, dirt)
-    else:
-        events = boards.release(board.state, job.number, reason)
-    return [Append(stream=board.stream, expected=board.version, events=events)]
+    board = load_board(name)
+    events: list[Event] = []
+    if board.state.held_by == job.number:
+        if dirt:
+            events += boards.quarantine(board.state, job.number, dirt)
+        else:
+            events += boards.release(board.state, job.number, reason)
+    if job.health_check and verdict is not None:
+        events += checks.conclude(fold(boards.apply, board.state, events), job.number, verdict)
+    return [Append(stream=board.stream, expected=board.version, events=events)] if events else []

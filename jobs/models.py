@@ -49,6 +49,8 @@ class Job(models.Model):
     """1: everybody may see it. Beside `visibility`, for the indexes, a number for the same reason."""
     host_type = models.CharField(max_length=100)
     pinned_board = models.CharField(max_length=100, blank=True)
+    health_check = models.BooleanField(default=False)
+    """It checks the health of the board that it is pinned to."""
     tags = models.JSONField(default=list)
     priority = models.IntegerField()
     timeout = models.IntegerField()

@@ -103,6 +103,7 @@ def submitted(event: JobSubmitted, recorded: Recorded) -> None:
         public=int(event.visibility == "public"),
         host_type=event.host_type,
         pinned_board=event.board,
+        health_check=event.health_check,
         tags=event.tags,
         priority=event.priority,
         timeout=event.timeout,

@@ -20,7 +20,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from jobs import commands, delivering, leases
+from jobs import commands, delivering, health, leases
 from jobs.models import Delivery, Job, Lease
 from lab.eventstore import followups
 
@@ -46,6 +46,8 @@ class Reconciler:
         self.give_up_lost_jobs()
         self.queue_forgotten_jobs()
         self.queue_due_deliveries()
+        health.cancel_orphans()
+        health.queue_due()
         commands.schedule()
 
     def give_up_lost_jobs(self) -> list[int]:

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
+from devices.domain.checks import Verdict
 from jobs import delivering, leases
 from jobs.domain import job as life
 from jobs.domain.events import Fact, Failure, Outcome
+from jobs.domain.health import judge
 from jobs.loading import board_returned, load_job
+from jobs.models import Result
 from lab.eventstore.store import store
 from lab.kernel.aggregate import fold
 from lab.kernel.errors import Conflict
@@ -41,20 +44,27 @@ class Recorder:
                 return
 
     def finish(
-        self, *, outcome: Outcome, failure: Failure | None = None, dirt: str = "", at: float | None = None
+        self,
+        *,
+        outcome: Outcome,
+        failure: Failure | None = None,
+        dirt: str = "",
+        interrupted: bool = False,
+        at: float | None = None,
     ) -> None:
         """Append the end, and what happens to the board: free again or, with `dirt`, quarantined for it.
 
-        Raises `Stale` if this worker's time is over.
+        `interrupted`: this worker ends it because it has to end itself. Raises `Stale` if its time is over.
         """
         moment = time.time() if at is None else at
         told = delivering.planned(self.number, outcome)
         while True:
+            verdict = self._verdict(outcome, failure, interrupted)
             events = life.finish(self.job, self.fence, outcome=outcome, failure=failure, at=moment)
             with transaction.atomic():
                 appended = self._appended(
                     Append(stream=self._stream, expected=self.version, events=[*events, *told]),
-                    *board_returned(self.job, reason=f"job {self.number} ended", dirt=dirt),
+                    *board_returned(self.job, reason=f"job {self.number} ended", dirt=dirt, verdict=verdict),
                     follow_ups=[
                         FollowUp(task="jobs.tasks.schedule"),
                         *delivering.follow_ups(self.number, told),
@@ -63,6 +73,15 @@ class Recorder:
                 if appended:
                     leases.drop(self.number, self.fence)
                     return
+
+    def _verdict(self, outcome: Outcome, failure: Failure | None, interrupted: bool) -> Verdict | None:
+        """What the end of a health check says about its board; None: it is none."""
+        if not self.job.health_check:
+            return None
+        failed = Result.objects.filter(job=self.number, result="fail").order_by("version")
+        cases = list(failed.values_list("case", flat=True))
+        reason = self.job.cancel_reason or ""
+        return judge(outcome, failure, cases, interrupted=interrupted, reason=reason)
 
     def refresh(self) -> list[Event]:
         """Take in what others appended (a request to cancel, the end); returns those events."""

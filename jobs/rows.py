@@ -21,6 +21,7 @@ def summary(row: Job) -> JsonObject:
         "submitter": row.submitter,
         "board": row.board,
         "host_type": row.host_type,
+        "health_check": row.health_check,
         "priority": row.priority,
         "timeout": row.timeout,
         "visibility": row.visibility,

@@ -168,16 +168,16 @@ def _cleaned_up(assignment: Assignment, failure: Failure, writer: LogWriter) -> 
 
 def _finish(recorder: Recorder, ending: Ending, stop: Stop) -> None:
     recorder.refresh()
-    outcome, failure = ending.outcome, ending.failure
+    outcome, failure, interrupted = ending.outcome, ending.failure, False
     if outcome == "canceled" and recorder.job.cancel_reason is None:
         # Nobody asked for it but the worker itself.
         reason = SHUT_DOWN if stop.requested else "the run was ended without a request"
-        outcome = "incomplete"
+        outcome, interrupted = "incomplete", stop.requested
         failure = Failure(kind="infrastructure" if stop.requested else "bug", message=reason)
     if outcome == "incomplete" and failure is None:
         failure = Failure(kind="bug", message="the run ended without saying why")
     dirt = "" if ending.clean else ending.dirt or "the host was not proven clean"
-    recorder.finish(outcome=outcome, failure=failure, dirt=dirt)
+    recorder.finish(outcome=outcome, failure=failure, dirt=dirt, interrupted=interrupted)
 
 
 def assignment_of(job: Job) -> Assignment:

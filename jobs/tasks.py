@@ -20,7 +20,7 @@ from django_q.signals import post_execute_in_worker, pre_execute
 from devices import queries as inventory
 from devices.commands import load_board
 from devices.domain import board as boards
-from jobs import commands, delivering, runner
+from jobs import commands, delivering, health, runner
 from jobs.domain.deliveries import NotDue
 from jobs.domain.job import Stale
 from jobs.loading import load_job
@@ -41,7 +41,8 @@ _delivery: int | None = None
 
 
 def schedule() -> int:
-    """Give free boards to waiting jobs; returns how many."""
+    """Queue health checks that are due, and give free boards to waiting jobs; returns how many."""
+    health.queue_due()
     return len(commands.schedule())
 
 

@@ -15,6 +15,9 @@ from devices.domain.device_type import DeviceType
 from devices.domain.events import (
     BoardBroughtOnline,
     BoardChanged,
+    BoardCheckQueued,
+    BoardCheckRequested,
+    BoardCheckUndecided,
     BoardHealthChanged,
     BoardRegistered,
     BoardReleased,
@@ -36,10 +39,11 @@ from devices.domain.parse_config import BadConfig, checked_board_config
 from lab.kernel.errors import NotFound, Rejected
 from lab.kernel.events import Event
 
-State = Literal["free", "reserved", "unhealthy", "offline", "quarantined", "retired"]
+State = Literal["free", "reserved", "unhealthy", "unchecked", "offline", "quarantined", "retired"]
 OFFLINE_BEFORE = "it was offline before"
 HELD_FAST = ("device_type", "site", "config")
 """What a running job relies on until its clean-up is done."""
+NO_CHECK: dict[str, Any] = {"check": "", "check_first": False, "check_job": None, "check_attempts": 0}
 
 
 def stream(name: str) -> str:
@@ -64,6 +68,16 @@ class Board:
     """Offline because it could not be proven clean."""
     health: Health = "unknown"
     health_reason: str = ""
+    health_job: int | None = None
+    """The job that found it out, if one did."""
+    check: str = ""
+    """Why its health is to be checked; empty: it need not be."""
+    check_first: bool = False
+    """No other job gets it before it has passed that check."""
+    check_job: int | None = None
+    """The job that checks it, queued or running."""
+    check_attempts: int = 0
+    """How many jobs were queued for this check."""
     retired: str = ""
     """The reason; empty while it is in use."""
 
@@ -76,11 +90,25 @@ class Board:
             return "reserved"
         if self.offline:
             return "quarantined" if self.quarantined else "offline"
-        return "unhealthy" if self.health == "bad" else "free"
+        if self.health == "bad":
+            return "unhealthy"
+        return "unchecked" if self.check_first else "free"
 
     @property
     def refusal(self) -> str:
-        """Why no job can have it now, in words; empty: it can be reserved."""
+        """Why no job can have it now, in words; empty: it can be reserved. Not so for its health check."""
+        if self.closed:
+            return self.closed
+        if self.health == "bad":
+            return f"health is bad: {self.health_reason}"
+        if self.check_first:
+            job = "" if self.check_job is None else f", job {self.check_job}"
+            return f"waiting for its health check{job}: {self.check}"
+        return ""
+
+    @property
+    def closed(self) -> str:
+        """Why not even its health check can have it now, in words."""
         if self.retired:
             return f"retired: {self.retired}"
         if self.quarantined:
@@ -89,8 +117,6 @@ class Board:
             return f"offline: {self.offline}"
         if self.held_by is not None:
             return f"reserved for job {self.held_by}"
-        if self.health == "bad":
-            return f"health is bad: {self.health_reason}"
         return ""
 
 
@@ -120,7 +146,16 @@ def apply(state: Board, event: Event) -> Board:
         case BoardBroughtOnline():
             return replace(state, offline="", quarantined=False)
         case BoardHealthChanged():
-            return replace(state, health=event.health, health_reason=event.reason)
+            told = replace(state, health=event.health, health_reason=event.reason, health_job=event.job)
+            if state.check_job is None or event.job == state.check_job:
+                return replace(told, **NO_CHECK)
+            return replace(told, check_first=False)
+        case BoardCheckRequested():
+            return replace(state, check=event.reason, check_first=event.first or state.check_first)
+        case BoardCheckQueued():
+            return replace(state, check_job=event.job, check_attempts=state.check_attempts + 1)
+        case BoardCheckUndecided():
+            return replace(state, check_job=None) if event.again else replace(state, **NO_CHECK)
         case BoardRetired():
             return replace(state, retired=event.reason)
     return state
@@ -210,14 +245,25 @@ def take_offline(state: Board, reason: str) -> list[Event]:
     return [BoardTakenOffline(reason=reason, quarantined=state.quarantined)]
 
 
-def bring_online(state: Board, reason: str) -> list[Event]:
-    """Decide to give it to jobs again; the end of a quarantine needs a reason: somebody must have looked."""
+def bring_online(state: Board, reason: str, *, has_check: bool = False) -> list[Event]:
+    """Decide to give it to jobs again; the end of a quarantine needs a reason: somebody must have looked.
+
+    A board that was quarantined or unhealthy is taken for repaired: where it has a health check, no job gets
+    it before it has passed that.
+    """
     _in_use(state)
-    if not state.offline:
-        raise Rejected(f"Board {state.name} is online already.")
+    repaired = state.quarantined or state.health == "bad"
+    if not state.offline and not (repaired and has_check):
+        hint = ": set its health, for its type names no health check" if state.health == "bad" else ""
+        raise Rejected(f"Board {state.name} is online already{hint}.")
     if state.quarantined:
         reason = checked_reason(reason, f"end the quarantine of board {state.name} ({state.offline})")
-    return [BoardBroughtOnline(reason=optional_reason(reason))]
+    reason = optional_reason(reason)
+    events: list[Event] = [BoardBroughtOnline(reason=reason)] if state.offline else []
+    if has_check and repaired and not (state.check_first and state.check):
+        why = storable("it was repaired" + (f": {reason}" if reason else ""))
+        events.append(BoardCheckRequested(reason=why, first=True))
+    return events
 
 
 def set_health(state: Board, health: str, reason: str, *, job: int | None = None) -> list[Event]:
@@ -230,7 +276,7 @@ def set_health(state: Board, health: str, reason: str, *, job: int | None = None
             reason = checked_reason(reason, f"set the health of board {state.name} to bad")
         case _:
             raise Rejected(f"{health!r} is no health: it is 'unknown', 'good' or 'bad'.")
-    if (health, reason) == (state.health, state.health_reason):
+    if (health, reason, job) == (state.health, state.health_reason, state.health_job) and not state.check:
         return []
     return [BoardHealthChanged(health=health, reason=reason, job=job)]
 
@@ -253,8 +299,9 @@ def reserve(state: Board, job: int) -> list[Event]:
     """Decide to give it to a job."""
     if not state.name:
         raise NotFound("The board is not in the inventory.")
-    if state.refusal:
-        raise Rejected(f"Board {state.name} cannot be reserved for job {job}: it is {state.refusal}.")
+    refusal = state.closed if job == state.check_job else state.refusal
+    if refusal:
+        raise Rejected(f"Board {state.name} cannot be reserved for job {job}: it is {refusal}.")
     return [BoardReserved(job=job)]
 
 

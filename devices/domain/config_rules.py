@@ -59,12 +59,21 @@ def kind_of(value: object) -> str:
 
 def text(value: Any) -> str:
     """Any text of reasonable length, on one line or several."""
+    return _text(value, LONGEST)
+
+
+def long_text(value: Any) -> str:
+    """A text that holds a document."""
+    return _text(value, 48 * 1024)
+
+
+def _text(value: Any, longest: int) -> str:
     if not isinstance(value, str):
         raise Bad(
             f"this is {kind_of(value)}", "expected a text; put quotes around it if it looks like a number"
         )
-    if len(value) > LONGEST:
-        raise Bad(f"this text has {len(value)} characters", f"at most {LONGEST}")
+    if len(value) > longest:
+        raise Bad(f"this text has {len(value)} characters", f"at most {longest}")
     if found := UNPRINTABLE.search(value):
         raise Bad(f"this text holds {found.group()!r}", "control characters cannot be used here")
     return value

@@ -43,7 +43,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _text_node(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
     # Other quotes would fold these line breaks of Unicode into blanks.
-    style = '"' if re.search("[\x85\u2028\u2029]", value) else None
+    style = '"' if re.search("[\x85\u2028\u2029]", value) else "|" if "\n" in value else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

@@ -110,6 +110,38 @@ class BoardHealthChanged(Event):
 
 @codec.register
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BoardCheckRequested(Event):
+    """Its health is to be checked by a job."""
+
+    type = "board.check_requested"
+    reason: str
+    first: bool
+    """No other job gets the board before it has passed."""
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardCheckQueued(Event):
+    """Appended together with the `job.submitted` of its health check."""
+
+    type = "board.check_queued"
+    job: int
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardCheckUndecided(Event):
+    """Its health check ended without saying anything about it; or (`job` None) could not be submitted."""
+
+    type = "board.check_undecided"
+    job: int | None
+    reason: str
+    again: bool
+    """Another one takes its place."""
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoardRetired(Event):
     type = "board.retired"
     reason: str

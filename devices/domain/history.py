@@ -14,6 +14,9 @@ from devices.domain.device_type import DeviceType
 from devices.domain.events import (
     BoardBroughtOnline,
     BoardChanged,
+    BoardCheckQueued,
+    BoardCheckRequested,
+    BoardCheckUndecided,
     BoardHealthChanged,
     BoardRegistered,
     BoardReleased,
@@ -105,6 +108,16 @@ def _board_words(state: Board, event: Event) -> Words:
             by = f", found by job {event.job}" if event.job is not None else ""
             change = Change(what="health", old=state.health, new=event.health)
             return f"health is {event.health}{by}", [change] if change.old != change.new else [], event.reason
+        case BoardCheckRequested():
+            words = "health check asked for" + (", before any other job" if event.first else "")
+            return words, [], event.reason
+        case BoardCheckQueued():
+            return f"health check queued, job {event.job}", [], ""
+        case BoardCheckUndecided(job=None):
+            return "health check could not be submitted", [], event.reason
+        case BoardCheckUndecided():
+            words = f"health check, job {event.job}, ended undecided" + (", once more" if event.again else "")
+            return words, [], event.reason
         case BoardRetired():
             return "retired", [], event.reason
     return event.type, [], ""

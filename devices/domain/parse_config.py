@@ -127,7 +127,7 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "ssh_timeout": rules.seconds(24 * 3600),
     },
     DeployCommands: {"timeout": rules.seconds(24 * 3600)},
-    HealthCheck: {"every": rules.pause(24 * 366)},
+    HealthCheck: {"definition": rules.long_text, "every": rules.pause(24 * 366)},
     VmTypeConfig: {
         "qemu": rules.optional(rules.program),
         "machine": rules.optional(rules.word),

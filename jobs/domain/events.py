@@ -52,6 +52,7 @@ class Check:
 
 
 codec.upcaster("job.submitted", 1)(lambda data: data)
+codec.upcaster("job.submitted", 2)(lambda data: data)
 
 
 # -- the life of a job ---------------------------------------------------------------------------
@@ -60,10 +61,10 @@ codec.upcaster("job.submitted", 1)(lambda data: data)
 @codec.register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSubmitted(Event):
-    """Schema 1 had no `NodePlan.metadata`."""
+    """Schema 1 had no `NodePlan.metadata`, 2 no `health_check`."""
 
     type = "job.submitted"
-    schema = 2
+    schema = 3
     name: str
     submitter: str
     text: str
@@ -79,6 +80,8 @@ class JobSubmitted(Event):
     """``public``, ``private``, or group names joined by commas."""
     nodes: list[NodePlan]
     resubmitted_from: int | None = None
+    health_check: bool = False
+    """It checks the health of its board, and the lab itself submitted it."""
 
 
 @codec.register

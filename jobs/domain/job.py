@@ -48,6 +48,10 @@ class Job:
     """``public``, ``private``, or group names joined by commas."""
     host_type: str = ""
     nodes: tuple[NodePlan, ...] = ()
+    health_check: bool = False
+    """It checks the health of the board that it is pinned to."""
+    pinned: str = ""
+    """The board it asks for; empty: any of the type."""
     board: str = ""
     """The board reserved for it; empty before that."""
     site: str = ""
@@ -92,6 +96,8 @@ def apply(job: Job, event: Event) -> Job:
                 visibility=event.visibility,
                 host_type=event.host_type,
                 nodes=tuple(event.nodes),
+                health_check=event.health_check,
+                pinned=event.board,
             )
         case JobAssigned():
             return replace(job, life="assigned", board=event.board, site=event.site)

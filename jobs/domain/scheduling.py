@@ -1,8 +1,8 @@
 """Which queued job gets which board, and why the others wait. A pure function of both lists.
 
-Jobs are served by priority, then age. A job gets the board that others will miss least: healthy, not
-pinned by somebody else in the queue, with the fewest tags that it did not ask for, then by name.
-The order of the inputs plays no part.
+Health checks are served first, then jobs by priority, then by age. A job gets the board that others will miss
+least: healthy, not pinned by somebody else in the queue, with the fewest tags that it did not ask for, then
+by name. The order of the inputs plays no part.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ class Waiting:
     """The pinned board; empty: any of the type."""
     tags: frozenset[str] = frozenset()
     """All of these the board must have."""
+    vm_types: frozenset[str] = frozenset()
+    """All of these the board must be able to run."""
+    health_check: bool = False
+    """It checks its board, and gets it also where no other job does."""
     who: frozenset[str] = frozenset()
     """The submitter (``user:…``) and the submitter's groups (``group:…``)."""
 
@@ -42,6 +46,10 @@ class Candidate:
     tags: frozenset[str] = frozenset()
     unavailable: str = ""
     """Why no job can have it now, in words (``reserved for job 7``); empty: it is free."""
+    only_checked: str = ""
+    """Why only its health check can have it now, in words (``health is bad: …``); empty: any job can."""
+    runs: frozenset[str] = frozenset()
+    """VM types that it can run."""
     health: Health = "unknown"
     only_for: frozenset[str] = frozenset()
     """Users (``user:…``) and groups (``group:…``) that may use it; empty: everybody."""
@@ -99,16 +107,21 @@ def refusal(job: Waiting, board: Candidate) -> str:
         return f"is of type {board.device_type}, the job asks for {job.host_type}"
     if missing := sorted(job.tags - board.tags):
         return f"lacks the tag{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-    if board.only_for and board.only_for.isdisjoint(job.who):
+    if missing := sorted(job.vm_types - board.runs):
+        types = f"type{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+        return f"cannot run VMs of the {types} (it runs {', '.join(sorted(board.runs)) or 'none'})"
+    if board.only_for and board.only_for.isdisjoint(job.who) and not job.health_check:
         return "may not be used by the submitter"
     if board.unavailable:
         return f"is {board.unavailable}"
+    if board.only_checked and not job.health_check:
+        return f"is {board.only_checked}"
     return ""
 
 
 def plan(queue: Iterable[Waiting], boards: Iterable[Candidate]) -> Plan:
     """Decide which of the queued jobs start now, on which boards."""
-    ordered = sorted(queue, key=lambda job: (-job.priority, job.job))
+    ordered = sorted(queue, key=lambda job: (not job.health_check, -job.priority, job.job))
     everything = tuple(sorted(boards, key=lambda board: board.name))
     free: dict[str, list[Candidate]] = {}
     for board in everything:
