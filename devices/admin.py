@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from devices import queries, steps
 from devices.admin_pages import InventoryAdmin, badge, monospace
+from devices.config_tables import settings_table
 from devices.domain.config_text import write_config
 from devices.domain.history import Entry
-from devices.domain.parse_config import BadConfig
 from devices.forms import BoardForm, DeviceTypeForm
 from devices.models import Board, DeviceType
 from devices.steps import Step
@@ -26,6 +26,7 @@ STATES: dict[str, Q] = {
     "free": Q(state="free"),
     "reserved": Q(state="reserved"),
     "unhealthy": Q(health="bad", retired_at=None),
+    "unchecked": Q(state="unchecked"),
     # Offline and quarantined boards may still be held by the job they were running.
     "offline": ~Q(offline_reason="") & Q(quarantined=False, retired_at=None),
     "quarantined": Q(quarantined=True, retired_at=None),
@@ -74,6 +75,20 @@ class TagFilter(admin.SimpleListFilter):
         return queryset.filter(tags__icontains=f'"{self.value()}"') if self.value() else queryset
 
 
+class BaseFilter(admin.SimpleListFilter):
+    """By the type that types are based on."""
+
+    title = "base"
+    parameter_name = "base"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        names = DeviceType.objects.filter(retired_at=None).exclude(base="").values_list("base", flat=True)
+        return [(name, name) for name in sorted(set(names))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(base=self.value()) if self.value() else queryset
+
+
 @admin.register(Board)
 class BoardAdmin(InventoryAdmin):
     form = BoardForm
@@ -89,7 +104,7 @@ class BoardAdmin(InventoryAdmin):
     list_select_related = ["device_type"]
     search_fields = ["name", "description", "site", "tags", "device_type__name", "offline_reason"]
     search_help_text = "Name, type, site, tag, description, or why it is offline."
-    actions = ["take_offline", "bring_online"]
+    actions = ["take_offline", "bring_online", "check_health"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
@@ -109,7 +124,11 @@ class BoardAdmin(InventoryAdmin):
 
     def steps(self, obj: Any) -> Sequence[Step]:
         return steps.board_steps(
-            offline=bool(obj.offline_reason), health=obj.health, retired=bool(obj.retired_at)
+            offline=bool(obj.offline_reason),
+            health=obj.health,
+            retired=bool(obj.retired_at),
+            has_check=queries.board(obj.pk).check_every is not None,
+            checking=bool(obj.check_reason),
         )
 
     def history(self, name: str) -> list[Entry]:
@@ -126,6 +145,10 @@ class BoardAdmin(InventoryAdmin):
     def bring_online(self, request: HttpRequest, chosen: QuerySet[Board]) -> HttpResponse | None:
         return self.do_to_all(request, chosen, steps.ONLINE)
 
+    @admin.action(description="Check health", permissions=["change"])
+    def check_health(self, request: HttpRequest, chosen: QuerySet[Board]) -> HttpResponse | None:
+        return self.do_to_all(request, chosen, steps.CHECK)
+
     @admin.display(description="type, site", ordering="device_type")
     def type_and_site(self, obj: Board) -> SafeString:
         return format_html('{}<br><span class="help">{}</span>', obj.device_type_id, obj.site)
@@ -139,7 +162,12 @@ class BoardAdmin(InventoryAdmin):
 
     @admin.display(description="health", ordering="health")
     def shown_health(self, obj: Board) -> SafeString:
-        return badge(f"health-{obj.health}", obj.health, obj.health_reason)
+        word = badge(f"health-{obj.health}", obj.health, obj.health_reason)
+        job = obj.check_job or obj.health_job
+        if job is None:
+            return word
+        link = format_html('<a href="{}">job {}</a>', reverse("jobs:job", args=[job]), job)
+        return format_html("{} {}{}", word, "being checked by " if obj.check_job else "", link)
 
     @admin.display(description="holder", ordering="held_by")
     def holder(self, obj: Board) -> str:
@@ -152,7 +180,8 @@ class BoardAdmin(InventoryAdmin):
     @admin.display(description="why")
     def why(self, obj: Board) -> str:
         """Why it is as it is, beside the word that says how; the holder has a column of its own."""
-        reasons = [obj.retired_reason, obj.offline_reason, obj.health_reason]
+        waits = f"waits for its health check: {obj.check_reason}" if obj.check_reason else ""
+        reasons = [obj.retired_reason, obj.offline_reason, obj.health_reason, waits]
         return next((reason for reason in reasons if reason), "–")
 
     @admin.display(description="tags")
@@ -163,21 +192,20 @@ class BoardAdmin(InventoryAdmin):
     def own_config(self, obj: Board) -> SafeString:
         return monospace(write_config(obj.config))
 
-    @admin.display(description="together with its type's")
+    @admin.display(description="settings")
     def effective_config(self, obj: Board) -> SafeString:
-        """Its type's configuration with its own laid over it, and all defaults."""
-        try:
-            return monospace(write_config(asdict(queries.effective_config(obj.pk))))
-        except BadConfig as bad:
-            return monospace("\n".join(str(problem) for problem in bad.problems))
+        """What its type, the types below that and it itself say, and the defaults; and what is wrong."""
+        problems = queries.board_problems(obj.pk)
+        table = settings_table(queries.board_settings(obj.pk), f"board {obj.pk}")
+        return format_html("{}{}", monospace("\n".join(problems)) if problems else "", table)
 
 
 @admin.register(DeviceType)
 class DeviceTypeAdmin(InventoryAdmin):
     form = DeviceTypeForm
     retire = steps.RETIRE_TYPE
-    list_display = ["name", "kind", "description", "boards_in_use"]
-    list_filter = ["kind", RetiredFilter]
+    list_display = ["name", "kind", "shown_base", "about", "boards_in_use"]
+    list_filter = ["kind", RetiredFilter, BaseFilter]
     search_fields = ["name", "description"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -187,15 +215,17 @@ class DeviceTypeAdmin(InventoryAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
-            return [(None, {"fields": ["name", "kind", "description", "config"]})]
+            return [(None, {"fields": ["name", "kind", "base", "description", "config"]})]
+        effective = ("Effective configuration", {"fields": ["effective_config"], "classes": ["collapse"]})
         if not self.has_change_permission(request, obj):
-            fields = ["kind", "description", "shown_config", "boards_in_use", "retired_reason"]
-            return [(None, {"fields": fields})]
-        fields = ["kind", "boards_in_use", "description", "config", "reason", "version"]
-        return [(None, {"fields": fields})]
+            fields = ["kind", "shown_base", "users", "description", "shown_config", "retired_reason"]
+            return [(None, {"fields": fields}), effective]
+        fields = ["kind", "base", "users", "description", "config", "reason", "version"]
+        return [(None, {"fields": fields}), effective]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["kind", "boards_in_use", "shown_config", "retired_reason"] if obj else []
+        shown = ["kind", "shown_base", "users", "shown_config", "retired_reason", "effective_config"]
+        return shown if obj else []
 
     def steps(self, obj: Any) -> Sequence[Step]:
         return [] if obj.retired_at else [steps.RETIRE_TYPE]
@@ -210,3 +240,30 @@ class DeviceTypeAdmin(InventoryAdmin):
     @admin.display(description="configuration")
     def shown_config(self, obj: DeviceType) -> SafeString:
         return monospace(write_config(obj.config))
+
+    @admin.display(description="based on", ordering="base")
+    def shown_base(self, obj: DeviceType) -> str:
+        return " → ".join(queries.device_type(obj.pk).chain[1:]) or "–" if obj.base else "–"
+
+    @admin.display(description="about")
+    def about(self, obj: DeviceType) -> str:
+        return obj.description.partition("\n")[0]
+
+    @admin.display(description="used by")
+    def users(self, obj: DeviceType) -> SafeString:
+        """Links to the boards that have it and to the types that are based on it."""
+        found = queries.device_type(obj.pk)
+        links = [("board", name) for name in found.boards] + [
+            ("devicetype", name) for name in found.based_on_it
+        ]
+        shown = format_html_join(
+            ", ",
+            '<a href="{}">{}</a>',
+            ((reverse(f"admin:devices_{kind}_change", args=[quote(name)]), name) for kind, name in links),
+        )
+        return shown or mark_safe("nothing")
+
+    @admin.display(description="settings")
+    def effective_config(self, obj: DeviceType) -> SafeString:
+        """What it and the types below it say, and the defaults."""
+        return settings_table(queries.type_settings(obj.pk), f"device type {obj.pk}")

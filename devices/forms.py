@@ -9,9 +9,12 @@ from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
 from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 
 from devices import commands
+from devices.config_tables import key_table
 from devices.domain import names
+from devices.domain.config import BoardConfig, VmTypeConfig
 from devices.domain.config_text import ConfigText, read_config, write_config
 from devices.domain.parse_config import BadConfig
 from devices.models import Board, DeviceType
@@ -19,6 +22,7 @@ from lab.actors import Actor
 from lab.kernel.errors import NotPermitted, Rejected
 
 T = TypeVar("T")
+CONFIGS = {"board": BoardConfig, "vm": VmTypeConfig}
 
 BOARD_HELP = format_html(
     "YAML or JSON, laid over the configuration of the type key by key; null takes a value of the type away. "
@@ -26,11 +30,15 @@ BOARD_HELP = format_html(
     "ssh:\n  host: 10.0.0.7\n  user: lab\n  key_file: /etc/labbook/keys/board",
 )
 TYPE_HELP = format_html(
-    "YAML or JSON. For boards, what all of the type have in common, such as<pre>{}</pre>"
-    "for virtual machines at least<pre>{}</pre>",
+    "YAML or JSON, laid over the configuration of the type it is based on; null takes a value of that away. "
+    "For boards, what all of the type have in common, such as<pre>{}</pre>"
+    "For virtual machines, together with what it is based on, at least one of<pre>{}</pre>",
     "runs: [kvm, kvm-arm]\nssh:\n  user: lab",
-    "qemu: qemu-system-arm\nmachine: virt\ncpu: cortex-a15",
+    "qemu: qemu-system-arm               launch: [./start-vm.sh, ./console.sh]\n"
+    "machine: virt                       stop: [./stop-vm.sh]\n"
+    "cpu: cortex-a15                     requires: [socat]",
 )
+KINDS = {"board": "boards", "vm": "virtual machines"}
 
 
 class CommandForm(forms.ModelForm):  # type: ignore[type-arg]  # of Board or DeviceType
@@ -112,35 +120,58 @@ class CommandForm(forms.ModelForm):  # type: ignore[type-arg]  # of Board or Dev
         """Return the problems in the order of the text; last those that are not in it."""
         lines = self.text.lines
         ordered = sorted(bad.problems, key=lambda problem: lines.get(problem.path, len(lines) + 1))
-        return [self.text.sentence(problem) for problem in ordered]
+        return [bad.lead + self.text.sentence(problem) for problem in ordered]
 
 
 class DeviceTypeForm(CommandForm):
     """Registers or changes a device type."""
 
+    base = forms.ChoiceField(
+        label="Based on",
+        required=False,
+        help_text="The type whose configuration this one's is laid over. Keep your own values in a type that "
+        "is based on a ready-made one: then that can be brought up to date.",
+    )
+
     class Meta:
         model = DeviceType
-        fields = ["name", "kind", "description", "config"]
+        fields = ["name", "kind", "base", "description", "config"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _help(self, TYPE_HELP)
+        kind = "" if self.adding else self.instance.kind
+        shown = [key_table(cls) for key, cls in CONFIGS.items() if key in (kind or key)]
+        _help(self, mark_safe("".join([TYPE_HELP, *shown])))
+        if isinstance(field := self.fields.get("base"), forms.ChoiceField):
+            field.choices = self._bases(kind)
+
+    def _bases(self, kind: str) -> list[Any]:
+        rows = DeviceType.objects.filter(Q(retired_at=None) | Q(pk=self.instance.base))
+        names: dict[str, list[tuple[str, str]]] = {}
+        for row in rows.exclude(pk=self.instance.pk).order_by("name"):
+            if kind in ("", row.kind):
+                names.setdefault(KINDS[row.kind], []).append((row.pk, row.pk))
+        return [("", "nothing"), *names.items()]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        kind = data.get("kind") or self.instance.kind
+        base = DeviceType.objects.filter(pk=data.get("base")).first()
+        if base is not None and kind and base.kind != kind:
+            what = f"{base.pk} is a type of {KINDS[base.kind]}, and this one of {KINDS[kind]}"
+            self.add_error("base", f"{what}: choose one of its own kind.")
+        return data
 
     def perform(self, data: dict[str, Any]) -> None:
+        shown = {key: data[key] for key in ("description", "config", "base")}
         if self.adding:
             commands.register_device_type(
-                data["name"],
-                data["kind"],
-                data["description"],
-                data["config"],
-                actor=self.actor,
-                cause="admin",
+                data["name"], data["kind"], **shown, actor=self.actor, cause="admin"
             )
         else:
             commands.change_device_type(
                 self.instance.pk,
-                description=data["description"],
-                config=data["config"],
+                **shown,
                 reason=data["reason"],
                 expected_version=data["version"],
                 actor=self.actor,
@@ -167,7 +198,7 @@ class BoardForm(CommandForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _help(self, BOARD_HELP)
+        _help(self, mark_safe(BOARD_HELP + key_table(BoardConfig)))
         if not self.adding:
             self.initial["tags"] = ", ".join(self.instance.tags)
         if "device_type" in self.fields:
@@ -211,7 +242,7 @@ class ReasonForm(forms.Form):
     )
 
 
-def _help(form: CommandForm, text: str) -> None:
+def _help(form: CommandForm, text: SafeString) -> None:
     if "config" in form.fields:
         form.fields["config"].help_text = text
 

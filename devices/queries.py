@@ -13,8 +13,8 @@ from devices.domain import device_type as types
 from devices.domain import history
 from devices.domain.config import BoardConfig, VmTypeConfig
 from devices.domain.history import Entry
-from devices.domain.layers import Layer, Setting, merged, settings
-from devices.domain.parse_config import checked_board_config, checked_vm_type_config
+from devices.domain.layers import Layer, Setting, merged, settings, traced
+from devices.domain.parse_config import BadConfig, checked_board_config, checked_vm_type_config
 from devices.models import Board, DeviceType
 from devices.states import board_state
 from lab.eventstore.store import store
@@ -76,6 +76,24 @@ class BoardTypeView:
     """Those that are not retired."""
     deploy: str
     """How an image gets onto its boards; ``none``: the installed system is used as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTypeView:
+    """A device type of either kind, retired or not, as people see it."""
+
+    name: str
+    kind: str
+    description: str
+    chain: tuple[str, ...]
+    """Its name, that of the type it is based on, and so on."""
+    based_on_it: tuple[str, ...]
+    """Types in use that are based on it, directly."""
+    boards: tuple[str, ...]
+    """Boards in use that have it."""
+    retired: str
+    version: int
+    """Of the type's stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +169,23 @@ def effective_config(name: str) -> BoardConfig:
     return config
 
 
+def device_type(name: str) -> DeviceTypeView:
+    """One device type. Raises `NotFound`."""
+    row = _type(name)
+    based = DeviceType.objects.filter(base=name, retired_at=None).order_by("name")
+    members = Board.objects.filter(device_type_id=name).exclude(state="retired").order_by("name")
+    return DeviceTypeView(
+        name=row.name,
+        kind=row.kind,
+        description=row.description,
+        chain=tuple(one.name for one in chain_of(name, all_types())),
+        based_on_it=tuple(based.values_list("name", flat=True)),
+        boards=tuple(members.values_list("name", flat=True)),
+        retired=row.retired_reason,
+        version=row.version,
+    )
+
+
 def board_layers(name: str) -> list[Layer]:
     """What a board's type, what that is based on, and the board itself say; the lowest first."""
     row = _board(name)
@@ -165,6 +200,16 @@ def type_layers(name: str) -> list[Layer]:
 def board_settings(name: str) -> list[Setting]:
     """Every setting of a board with where it comes from, whether they are right or not. Raises `NotFound`."""
     return settings(BoardConfig, board_layers(name))
+
+
+def board_problems(name: str) -> list[str]:
+    """What is wrong with a board's effective configuration, for a rule may be newer than it."""
+    layers = board_layers(name)
+    try:
+        checked_board_config(merged(layers))
+    except BadConfig as bad:
+        return [str(problem) for problem in traced(bad.problems, layers)]
+    return []
 
 
 def type_settings(name: str) -> list[Setting]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from devices import commands
+from devices import checking, commands
 from lab.actors import Actor
 
 
@@ -47,6 +47,29 @@ ONLINE = Step(
     permission="devices.change_board",
     done="is online",
     run=commands.bring_board_online,
+)
+
+
+REPAIRED = replace(
+    ONLINE,
+    button="Repaired: check and bring online",
+    consequence="Its health check runs first. Other jobs may get it once it has passed.",
+    done="is to be checked",
+)
+
+
+def _check(name: str, reason: str, *, actor: Actor, cause: str) -> None:
+    commands.request_board_check(name, reason, actor=actor, cause=cause)
+    checking.queue(name)
+
+
+CHECK = Step(
+    key="check",
+    button="Check health",
+    consequence="A job of the lab checks it once it is free, before any other job. A failure takes it out.",
+    permission="devices.change_board",
+    done="is to be checked",
+    run=_check,
 )
 
 
@@ -95,11 +118,15 @@ RETIRE_TYPE = Step(
 )
 
 
-def board_steps(*, offline: bool, health: str, retired: bool) -> list[Step]:
-    """Return what can be done to a board in this state."""
+def board_steps(
+    *, offline: bool, health: str, retired: bool, has_check: bool = False, checking: bool = False
+) -> list[Step]:
+    """Return what can be done to a board in this state; `checking`: a health check is due or under way."""
     if retired:
         return []
     steps = [ONLINE, STILL_OFFLINE] if offline else [OFFLINE]
+    if has_check and not offline and not checking:
+        steps.insert(0, REPAIRED if health == "bad" else CHECK)
     steps.append(UNHEALTHY if health == "good" else HEALTHY)
     if health == "unknown":
         steps.append(UNHEALTHY)

@@ -100,7 +100,7 @@ class Board:
         if self.closed:
             return self.closed
         if self.health == "bad":
-            return f"health is bad: {self.health_reason}"
+            return f"unhealthy: {self.health_reason}"
         if self.check_first:
             job = "" if self.check_job is None else f", job {self.check_job}"
             return f"waiting for its health check{job}: {self.check}"

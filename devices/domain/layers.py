@@ -45,6 +45,43 @@ class Setting:
     def is_default(self) -> bool:
         return self.source == DEFAULT
 
+    @property
+    def text(self) -> str:
+        """The value as people write it, on one line or several."""
+        return shown(self.value)
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, in words, with what it hides."""
+        told = self.source
+        if self.taken_away_by:
+            told += f", for {self.taken_away_by} takes away"
+            return f"{told} {_one_line(self.instead_of[0][1])} of {self.instead_of[0][0]}"
+        if self.instead_of:
+            return f"{told}, instead of {_one_line(self.instead_of[0][1])} of {self.instead_of[0][0]}"
+        return told
+
+
+def shown(value: Any) -> str:
+    """Return a value as people write it: lists line by line where they hold more than words."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+        case list() | tuple() if any(isinstance(one, Mapping) or "," in str(one) for one in value):
+            return "\n".join(f"- {_one_line(one)}" for one in value)
+        case list() | tuple():
+            return ", ".join(str(one) for one in value)
+        case Mapping():
+            return ", ".join(f"{key}: {_one_line(one)}" for key, one in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _one_line(value: Any) -> str:
+    lines = shown(value).splitlines()
+    return lines[0] + (" …" if len(lines) > 1 else "") if lines and lines != [""] else "nothing"
+
 
 def merged(layers: Iterable[Layer]) -> dict[str, Any]:
     """Return the configuration that layers (the lowest first) make together."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+
+from devices.domain.layers import Setting
 
 
 def operator() -> str:
@@ -31,3 +33,13 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def settings_table(settings: Iterable[Setting], *, defaults: bool) -> list[str]:
+    """Return the lines of a table of settings; `defaults`: also those that nobody set."""
+    shown = [one for one in settings if defaults or not one.is_default or one.instead_of]
+    rows: list[tuple[str, str, str]] = []
+    for one in shown:
+        first, *more = one.text.splitlines() or [""]
+        rows += [(one.path, first, one.origin), *(("", line, "") for line in more)]
+    return table(("KEY", "VALUE", "FROM"), rows).splitlines() if rows else ["nothing is set"]

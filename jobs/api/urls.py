@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path, register_converter
 
-from jobs.api import consoles, jobs
+from jobs.api import boards, consoles, jobs
 from jobs.api.parameters import LARGEST
 
 
@@ -43,5 +43,6 @@ urlpatterns = [
     path("jobs/<number:number>/resubmit/", jobs.Resubmit.as_view(), name="resubmit"),
     path("jobs/<number:number>/nodes/<number:index>/console/", consoles.Console.as_view(), name="console"),
     path("jobs/<number:number>/attachments/<str:sha256>/", consoles.Attachment.as_view(), name="attachment"),
+    path("boards/<str:name>/health-check/", boards.HealthCheck.as_view(), name="health-check"),
     re_path("", jobs.Nothing.as_view()),
 ]

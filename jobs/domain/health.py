@@ -82,5 +82,7 @@ def judge(
         return Verdict(result="failed", reason=failure.message if failure else "it did not complete")
     if failed:
         names = ", ".join(failed[:SHOWN]) + (" …" if len(failed) > SHOWN else "")
-        return Verdict(result="failed", reason=f"{len(failed)} tests failed ({names})")
+        return Verdict(
+            result="failed", reason=f"{len(failed)} test{'s' if failed[1:] else ''} failed ({names})"
+        )
     return Verdict(result="passed")

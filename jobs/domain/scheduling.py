@@ -47,7 +47,7 @@ class Candidate:
     unavailable: str = ""
     """Why no job can have it now, in words (``reserved for job 7``); empty: it is free."""
     only_checked: str = ""
-    """Why only its health check can have it now, in words (``health is bad: …``); empty: any job can."""
+    """Why only its health check can have it now, in words (``unhealthy: …``); empty: any job can."""
     runs: frozenset[str] = frozenset()
     """VM types that it can run."""
     health: Health = "unknown"

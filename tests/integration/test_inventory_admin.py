@@ -191,6 +191,7 @@ def test_nothing_is_deleted_in_bulk(ada: Client) -> None:
         "",
         "take_offline",
         "bring_online",
+        "check_health",
     ]
     ada.post(BOARDS, {"action": "delete_selected", "_selected_action": ["b1"], "post": "yes"})
     assert Board.objects.filter(pk="b1").exists()
@@ -230,7 +231,7 @@ def test_a_board_is_taken_offline_from_its_own_page(ada: Client) -> None:
     response = ada.post(f"{BOARDS}b1/do/bad/", {"reason": "no prompt"}, follow=True)
     assert queries.board("b1").health == "bad"
     response = ada.post(f"{BOARDS}b1/do/online/", {}, follow=True)
-    assert queries.board("b1").reason == "health is bad: no prompt"
+    assert queries.board("b1").reason == "unhealthy: no prompt"
     response = ada.post(f"{BOARDS}b1/do/good/", {}, follow=True)
     assert queries.board("b1").free
     response = ada.post(f"{BOARDS}b1/do/online/", {}, follow=True)

@@ -9,6 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from devices import commands
 from devices.management.cli import operator
 from devices.models import Board
 from lab.eventstore.store import store
@@ -57,7 +58,7 @@ def test_a_board_goes_offline_and_comes_back() -> None:
     assert manage("board", "b1", "health", "bad", "--reason", "no prompt") == (
         "Board b1 is offline (offline: dust), health bad: no prompt.\n"
     )
-    assert "health is bad" in manage("board", "b1", "online")
+    assert "unhealthy" in manage("board", "b1", "online")
     assert manage("board", "b1", "health", "good") == "Board b1 is free, health good.\n"
     meta = store.read("board/b1")[-1].meta
     assert meta.actor.startswith("cli:")
@@ -97,6 +98,26 @@ def test_who_has_no_name_is_still_somebody(monkeypatch: pytest.MonkeyPatch) -> N
     assert operator() == "cli:unknown"
 
 
+def test_a_device_type_is_shown_with_what_it_is_based_on() -> None:
+    register_types()
+    register_board("b1")
+    commands.register_device_type("big", "vm", "More\nmemory.", {"memory": 4096}, base="kvm", actor="lab")
+    shown = manage("device_type", "big", "show").splitlines()
+    assert shown[:3] == ["big: a type of virtual machines", "  based on    kvm", "  about       More"]
+    assert any(line.split() == ["memory", "4096", "device", "type", "big"] for line in shown)
+    assert any(line.split() == ["machine", "pc", "device", "type", "kvm"] for line in shown)
+    assert any(
+        line.split() == ["bus", "pci", "default"]
+        for line in manage("device_type", "big", "show", "--effective").splitlines()
+    )
+    assert "  based on it big" in manage("device_type", "kvm", "show").splitlines()
+    assert "  boards      b1" in manage("device_type", "ssh-host", "show").splitlines()
+    told = json.loads(manage("device_type", "big", "show", "--json"))
+    assert (told["chain"], told["settings"][0]["source"]) == (["big", "kvm"], "device type kvm")
+    with pytest.raises(CommandError, match="There is no device type 'nix'"):
+        manage("device_type", "nix", "show")
+
+
 def test_a_board_is_retired_for_good() -> None:
     register_types()
     register_board("b1")
@@ -112,7 +133,11 @@ def test_a_board_is_shown_with_its_configuration_and_events() -> None:
     shown = manage("board", "b1", "show").splitlines()
     assert shown[0] == "Board b1 is offline (offline: dust), health unknown."
     assert "  runs     kvm" in shown
-    assert "    host: 127.0.0.1" in shown
+    assert "  ssh.host  127.0.0.1  board b1" in shown
+    assert "  ssh.port  2222       board b1, instead of 22 of device type ssh-host" in shown
+    assert not any("work_dir" in line for line in shown)
+    effective = manage("board", "b1", "show", "--effective").splitlines()
+    assert any(line.split() == ["work_dir", "/tmp/labbook", "default"] for line in effective)
     assert "Last events, of 2:" in shown
     assert any("taken offline: dust" in line for line in shown)
     told = json.loads(manage("board", "b1", "show", "--json"))

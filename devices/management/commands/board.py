@@ -1,4 +1,4 @@
-"""``manage.py board NAME show|offline|online|health|retire``: one board, seen and handled from a terminal."""
+"""``manage.py board NAME show|check|offline|online|…``: one board, seen and handled from a terminal."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from devices import commands, queries
-from devices.domain.config_text import write_config
+from devices import checking, commands, queries
 from devices.domain.history import Entry
-from devices.domain.parse_config import BadConfig
-from devices.management.cli import as_json, operator
+from devices.management.cli import as_json, operator, settings_table
 from lab.kernel.errors import Rejected
 
 LATEST = 10
@@ -19,14 +17,18 @@ LATEST = 10
 
 
 class Command(BaseCommand):
-    help = "Show a board, take it offline, bring it online, note its health, or retire it."
+    help = "Show a board, have it checked, take it offline, bring it online, note its health, or retire it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the board's name")
-        does = parser.add_subparsers(dest="do", required=True, metavar="show|offline|online|health|retire")
+        does = parser.add_subparsers(
+            dest="do", required=True, metavar="show|check|offline|online|health|retire"
+        )
         show = does.add_parser("show", help="all about it, with its last events")
         show.add_argument("--json", action="store_true", help="print JSON, for programs")
+        show.add_argument("--effective", action="store_true", help="every setting, and where it comes from")
         for do, help_, required in (
+            ("check", "have its health checked by a job", False),
             ("offline", "keep new jobs away; a job that has it goes on", True),
             ("online", "give it to jobs again", False),
             ("retire", "take it out of the inventory for good", True),
@@ -44,7 +46,7 @@ class Command(BaseCommand):
 
     def _do(self, name: str, do: str, options: dict[str, Any]) -> None:
         if do == "show":
-            self.stdout.write(_json(name) if options["json"] else _page(name))
+            self.stdout.write(_json(name) if options["json"] else _page(name, options["effective"]))
             return
         reason, actor = options["reason"], operator()
         match do:
@@ -52,6 +54,10 @@ class Command(BaseCommand):
                 commands.take_board_offline(name, reason, actor=actor, cause="cli")
             case "online":
                 commands.bring_board_online(name, reason, actor=actor, cause="cli")
+            case "check":
+                commands.request_board_check(name, reason, actor=actor, cause="cli")
+                if (job := checking.queue(name)) is not None:
+                    self.stdout.write(f"Job {job} checks the health of board {name}.")
             case "retire":
                 commands.retire_board(name, reason, actor=actor, cause="cli")
             case "health":
@@ -65,7 +71,7 @@ def _state(board: queries.BoardView) -> str:
     return f"Board {board.name} is {board.state}{why}, {health}."
 
 
-def _page(name: str) -> str:
+def _page(name: str, effective: bool) -> str:
     board = queries.board(name)
     lines = [_state(board), ""]
     facts = {
@@ -76,18 +82,32 @@ def _page(name: str) -> str:
         "held by": f"job {board.held_by_job} since {board.held_since:%Y-%m-%d %H:%M:%S} UTC"
         if board.held_by_job
         else "",
+        "checks": _checks(board),
         "about": board.description,
     }
     lines += [f"  {key:8} {value}" for key, value in facts.items() if value]
-    lines += ["", "Configuration, its type's and its own:"]
-    try:
-        config = write_config(asdict(queries.effective_config(name)))
-    except BadConfig as bad:
-        config = "\n".join(f"cannot be used: {problem}" for problem in bad.problems)
-    lines += [f"  {line}" for line in config.splitlines()]
+    lines += [
+        "",
+        "Configuration, and where it comes from:" if effective else "Configuration (--effective: all):",
+    ]
+    lines += [f"  {line}" for line in settings_table(queries.board_settings(name), defaults=effective)]
+    lines += [f"  cannot be used: {problem}" for problem in queries.board_problems(name)]
     entries = queries.board_history(name)
     lines += ["", f"Last events, of {len(entries)}:"]
     return "\n".join([*lines, *(_event(entry) for entry in entries[:LATEST])])
+
+
+def _checks(board: queries.BoardView) -> str:
+    if board.check_every is None:
+        return ""
+    told = [f"every {board.check_every:g} hours" if board.check_every else "on demand and after repair"]
+    if board.checked_at:
+        told.append(f"last {board.checked_at:%Y-%m-%d %H:%M:%S} UTC")
+    if board.health_job is not None:
+        told.append(f"job {board.health_job} found it {board.health}")
+    if board.check:
+        told.append(f"job {board.check_job} does one" if board.check_job else f"one is due: {board.check}")
+    return ", ".join(told)
 
 
 def _event(entry: Entry) -> str:
@@ -98,9 +118,10 @@ def _event(entry: Entry) -> str:
 
 def _json(name: str) -> str:
     row = asdict(queries.board(name))
-    try:
-        row["config"] = asdict(queries.effective_config(name))
-    except BadConfig as bad:
-        row["config"], row["problems"] = None, [str(problem) for problem in bad.problems]
+    problems = queries.board_problems(name)
+    row["config"] = None if problems else asdict(queries.effective_config(name))
+    row["settings"] = [asdict(setting) for setting in queries.board_settings(name)]
+    if problems:
+        row["problems"] = problems
     row["events"] = [asdict(entry) for entry in queries.board_history(name)[:LATEST]]
     return as_json(row)

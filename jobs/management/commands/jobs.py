@@ -56,5 +56,5 @@ def _row(job: JsonObject) -> tuple[str, ...]:
         job["board"] or f"({job['host_type']})",
         job["submitter"],
         job["submitted_at"][:16].replace("T", " "),
-        plain_text(job["name"]),
+        plain_text(job["name"]) + ("  [health check]" if job["health_check"] else ""),
     )

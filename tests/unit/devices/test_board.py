@@ -185,7 +185,7 @@ def test_a_free_board_is_reserved() -> None:
         ([RESERVED], "reserved for job 7"),
         ([OFFLINE], "offline: dust"),
         ([QUARANTINED], "quarantined: a qemu runs"),
-        ([BAD], "health is bad: no prompt"),
+        ([BAD], "unhealthy: no prompt"),
         ([RETIRED], "retired: burnt"),
         ([RESERVED, OFFLINE], "offline: dust"),
     ],

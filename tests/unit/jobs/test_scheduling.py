@@ -75,6 +75,36 @@ def test_a_board_for_some_users_is_given_to_nobody_else() -> None:
     assert given_to(plan([wants(1, who=frozenset({"user:erika", "group:kernel"}))], [lent])) == {1: "alpha"}
 
 
+def test_a_job_gets_only_a_board_that_can_run_its_vms() -> None:
+    boards = [board("alpha", runs=frozenset({"kvm"})), board("beta", runs=frozenset({"kvm", "kvm-arm"}))]
+    asks = wants(1, vm_types=frozenset({"kvm", "kvm-arm"}))
+    result = plan([asks], boards)
+    assert given_to(result) == {1: "beta"}
+    assert result.why(asks) == (
+        Refusal(board="alpha", reason="cannot run VMs of the type kvm-arm (it runs kvm)"),
+    )
+
+
+def test_a_health_check_is_served_before_more_urgent_jobs() -> None:
+    queue = [wants(1, priority=100), wants(2, priority=0, board="alpha", health_check=True)]
+    assert given_to(plan(queue, [board("alpha")])) == {2: "alpha"}
+    assert given_to(plan(queue, [board("alpha"), board("beta")])) == {2: "alpha", 1: "beta"}
+
+
+def test_a_board_that_is_out_until_it_was_checked_is_given_to_its_check_only() -> None:
+    sick = board("alpha", only_checked="unhealthy: no prompt")
+    result = plan([wants(1)], [sick])
+    assert given_to(result) == {}
+    assert result.why(wants(1)) == (Refusal(board="alpha", reason="is unhealthy: no prompt"),)
+    assert given_to(plan([wants(1), wants(2, board="alpha", health_check=True)], [sick])) == {2: "alpha"}
+
+
+def test_a_board_for_some_users_is_checked_like_any_other() -> None:
+    lent = board("alpha", only_for=frozenset({"group:kernel"}))
+    check = wants(1, board="alpha", health_check=True, who=frozenset({"user:lab"}))
+    assert given_to(plan([check], [lent])) == {1: "alpha"}
+
+
 @pytest.mark.parametrize(
     ("job", "candidate", "reason"),
     [
@@ -86,6 +116,13 @@ def test_a_board_for_some_users_is_given_to_nobody_else() -> None:
         (wants(1), board("alpha", only_for=frozenset({"user:x"})), "may not be used by the submitter"),
         (wants(1), board("alpha", unavailable="offline: smoke"), "is offline: smoke"),
         (wants(1), board("alpha", unavailable="reserved for job 5"), "is reserved for job 5"),
+        (
+            wants(1, vm_types=frozenset({"kvm", "xen"})),
+            board("alpha"),
+            "cannot run VMs of the types kvm, xen (it runs none)",
+        ),
+        (wants(1, health_check=True), board("alpha", only_checked="waiting"), ""),
+        (wants(1), board("alpha", only_checked="waiting"), "is waiting"),
     ],
 )
 def test_every_refusal_has_a_reason(job: Waiting, candidate: Candidate, reason: str) -> None:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0005_name_index"),
+        ("jobs", "0007_saved_views"),
     ]
 
     operations = [

@@ -1,0 +1,23 @@
+"""Boards: what can be asked of them."""
+
+from __future__ import annotations
+
+from django.urls import reverse
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from jobs import health
+from jobs.api.body import PARSERS, sent_value
+
+
+class HealthCheck(APIView):
+    """Has a board's health checked by a job."""
+
+    parser_classes = PARSERS
+
+    def post(self, request: Request, name: str) -> Response:
+        reason = sent_value(request, "reason")
+        number = health.check_board(name, reason[:500], actor=request.user, cause="api")
+        url = request.build_absolute_uri(reverse("api:job", args=[number]))
+        return Response({"id": number, "url": url}, 201, headers={"Location": url})
