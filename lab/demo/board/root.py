@@ -160,8 +160,11 @@ class Root:
 def _tar(package: Path, what: str) -> Iterator[tarfile.TarFile]:
     """The tar archive that dpkg-deb prints."""
     with subprocess.Popen(["dpkg-deb", what, str(package)], stdout=subprocess.PIPE) as process:
-        with tarfile.open(fileobj=cast(IO[bytes], process.stdout), mode="r|") as archive:
-            yield archive
+        try:
+            with tarfile.open(fileobj=cast(IO[bytes], process.stdout), mode="r|") as archive:
+                yield archive
+        except tarfile.ReadError as exc:
+            raise ImageError(f"{package} cannot be unpacked ({exc}); remove it.") from exc
         cast(IO[bytes], process.stdout).read()
     if process.returncode:
-        raise ImageError(f"{package} cannot be unpacked (dpkg-deb said {process.returncode}).")
+        raise ImageError(f"{package} cannot be unpacked (dpkg-deb said {process.returncode}); remove it.")
