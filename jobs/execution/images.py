@@ -186,7 +186,7 @@ class Library:
             ramdisk_for_bare=paths.get("ramdisk", "") if undecided else "",
             on_host=tuple(paths[kind] for kind in late),
             dtb=paths.get("dtb", ""),
-            firmware=paths.get("firmware", config.firmware),
+            firmware=paths.get("firmware", ""),
             disk=paths.get("disk", ""),
             disk_format=disk.format if disk is not None else "raw",
             disk_size=disk.size if disk is not None else 0,

@@ -33,7 +33,7 @@ def environment(spec: VmSpec, place: Place, disk: str, command: str) -> dict[str
         "LABBOOK_KERNEL_ARGS": kernel_arguments(spec) if files.kernel else "",
         "LABBOOK_RAMDISK": files.ramdisk,
         "LABBOOK_DTB": files.dtb,
-        "LABBOOK_FIRMWARE": files.firmware,
+        "LABBOOK_FIRMWARE": spec.firmware,
         "LABBOOK_OVERLAY": spec.overlay,
         "LABBOOK_MEMORY": str(spec.memory),
         "LABBOOK_CPUS": str(spec.cpus),

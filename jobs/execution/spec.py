@@ -34,6 +34,14 @@ class VmSpec:
         return self.vm.launch_with or self.config.launch
 
     @property
+    def firmware(self) -> str:
+        """Path on the host: the definition's firmware, or its VM type's for a disk that boots by itself.
+
+        A kernel that is given needs none, and would only start later behind it.
+        """
+        return self.files.firmware or ("" if self.files.kernel else self.config.firmware)
+
+    @property
     def cpus(self) -> int:
         return self.vm.cpus or self.config.cpus
 

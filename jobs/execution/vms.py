@@ -23,23 +23,16 @@ def qemu_command(spec: VmSpec, disk: str) -> list[str]:
     """Return the command that starts a VM of the lab's VM types; `disk` is its throw-away overlay."""
     config, files = spec.config, spec.files
     command = [
-        *(
-            (config.kvm_qemu if spec.kvm else "") or config.qemu,
-            "-name",
-            spec.name,
-            "-nodefaults",
-            "-no-user-config",
-            "-display",
-            "none",
-        ),
+        (config.kvm_qemu if spec.kvm else "") or config.qemu,
+        *("-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none"),
         *("-M", (config.kvm_machine if spec.kvm else "") or config.machine),
         *("-accel", "kvm" if spec.kvm else "tcg", "-cpu", config.kvm_cpu if spec.kvm else config.cpu),
         *("-m", str(spec.memory), "-smp", str(spec.cpus)),
         # Without `signal=off` a Ctrl-C for the guest would end its VM.
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
     ]
-    if files.firmware:
-        command += ["-bios", files.firmware]
+    if spec.firmware:
+        command += ["-bios", spec.firmware]
     if files.kernel:
         command += ["-kernel", files.kernel, "-append", kernel_arguments(spec), "-no-reboot"]
         command += ["-initrd", files.ramdisk] if files.ramdisk else []

@@ -23,17 +23,23 @@ VM_TYPES: Mapping[str, str] = {"kvm": "amd64", "kvm-arm": "armhf", "kvm-aarch64"
 """Name of a ready-made type → architecture of its guests."""
 
 
-def seed(server: SshServer, images: Mapping[str, GuestImages], work_dir: Path) -> None:
+def seed(
+    server: SshServer,
+    images: Mapping[str, GuestImages],
+    work_dir: Path,
+    own: Mapping[str, Any] | None = None,
+) -> None:
     """Bring the inventory to what is there: VM types, the type of the host, the host itself.
 
-    `work_dir` is where jobs keep their files on the host. Raises `Rejected` if somebody retired a part of it.
+    `work_dir` is where jobs keep their files on the host, `own` goes into all VM types. Raises `Rejected` if
+    somebody retired a part of it.
     """
     ready = ready_made.ready_made()
     ready_made.load(
         [one for name in VM_TYPES for one in ready_made.with_bases([ready[name].base])], actor=ACTOR
     )
     for name, architecture in VM_TYPES.items():
-        _vm_type(ready[name], vm_type(images[architecture]))
+        _vm_type(ready[name], vm_type(images[architecture]) | dict(own or {}))
     description = "A Linux machine that is always on and reached by ssh."
     _device_type(HOST_TYPE, "board", description, {"runs": list(VM_TYPES), "deploy": "none"})
     _board(host(server, work_dir))

@@ -13,6 +13,8 @@ from lab.kernel.errors import NotFound
 
 TYPE = "qemu-arm64"
 BOARD = "demo-arm64"
+OF_VM_TYPES = {"kernel_args": "quiet"}
+"""What VM types get besides: a character that a VM on an emulated host prints takes a millisecond and more."""
 WORK_DIR = "/var/lib/labbook"
 """On the board's own disk."""
 

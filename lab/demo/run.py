@@ -154,7 +154,8 @@ class Demo:
 
     def seed(self, server: SshServer, images: dict[str, GuestImages], machine: Machine | None) -> None:
         try:
-            lab.seed(server, images, self.folder / "host")
+            own = metal.OF_VM_TYPES if machine is not None else {}
+            lab.seed(server, images, self.folder / "host", own)
             if machine is not None:
                 metal.seed(machine)
         except LabError as exc:

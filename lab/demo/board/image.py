@@ -152,9 +152,12 @@ def _configuration(root: Root, host_key: Path, login_key: str) -> None:
     root.file("etc/ssh/ssh_host_ed25519_key.pub", host_key.with_suffix(".pub").read_bytes())
     root.file(
         "etc/ssh/sshd_config.d/board.conf",
-        "HostKey /etc/ssh/ssh_host_ed25519_key\nPermitRootLogin prohibit-password\nUseDNS no\n"
+        "HostKey /etc/ssh/ssh_host_ed25519_key\nPermitRootLogin prohibit-password\n"
+        "UseDNS no\nUsePAM no\nPrintMotd no\nPrintLastLog no\n"
+        # Or bash reads its start-up files for every single command.
+        "SetEnv SHLVL=1\n"
         # A job takes a session for each VM, and some; ten is the default.
-        "MaxSessions 100\nMaxStartups 100\nPrintMotd no\nPrintLastLog no\n",
+        "MaxSessions 100\nMaxStartups 100\n",
     )
     root.folder("root", 0o700)
     root.folder("root/.ssh", 0o700)

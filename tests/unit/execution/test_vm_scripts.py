@@ -265,6 +265,15 @@ def test_the_command_of_a_vm_under_kvm_that_boots_by_itself() -> None:
     assert any("bootindex=0" in word for word in command)
 
 
+def test_the_types_firmware_is_for_disks_that_boot_by_themselves() -> None:
+    config = VmTypeConfig(qemu="qemu-system-aarch64", machine="virt", cpu="cortex-a57", firmware="/type")
+
+    assert "/type" in qemu_command(spec(config=config, files=BootFiles(disk="/d")), "/disk")
+    assert "-bios" not in qemu_command(spec(config=config, files=BootFiles(disk="/d", kernel="/k")), "/disk")
+    own = BootFiles(kernel="/k", firmware="/own")
+    assert "/own" in qemu_command(spec(config=config, files=own), "")
+
+
 def test_a_vm_is_prepared_with_a_disk_to_throw_away(
     host: LocalHost, board: BoardConfig, tmp_path: Path
 ) -> None:
