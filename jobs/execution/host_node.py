@@ -96,7 +96,7 @@ class HostNode:
             elif isinstance(action, BootImage):
                 message = self._boot_as_asked(action)
             elif isinstance(action, SubmitResults):
-                message = "results are kept"
+                message = action.words
         except JobError as exc:
             exc.node, exc.action = 0 if exc.node is None else exc.node, exc.action or action.command
             raise
@@ -156,6 +156,7 @@ class HostNode:
         script = (
             scripts.HANDLE.format(pid_file=quote(pid_file))
             + f"export LABBOOK_HANDLE={quote(place.handle)}\n"
+            + f"export LABBOOK_FOLDER={quote(place.folder)}\n"
             + f"exec {quote(folder + '/bin/lava-test-runner', folder)}"
         )
         terminal = shell.terminal(script, self._run.deadline)

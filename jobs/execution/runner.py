@@ -40,7 +40,7 @@ from jobs.execution.ports import (
 )
 from jobs.execution.preparing import Preparation, result_of
 from jobs.execution.run import Ended, Run
-from jobs.execution.shells import ShellPlan, is_shell
+from jobs.execution.shells import ShellPlan, gate_action, is_shell
 from jobs.execution.sync import Sync
 from jobs.execution.vm_node import VmNode
 from lab.kernel.deadline import Deadline
@@ -166,6 +166,8 @@ class _Group:
     def _host_actions(self, host: HostNode, actions: list[Action], plans: tuple[ShellPlan, ...]) -> None:
         remaining = iter(plans)
         first = True
+        # What is installed before the first test shell does not count: its VMs would be gone by then.
+        gate = gate_action(actions)
         for action in actions:
             self._run.deadline.check()
             if not is_shell(action):
@@ -174,7 +176,7 @@ class _Group:
             if first and self._job.definition.auto_start_vms:
                 self._start.set()
             host.test(next(remaining))
-            if first:
+            if action is gate:
                 self._pass_gate(action)
             first = False
         if first:

@@ -152,7 +152,7 @@ done
 # environment: what a test left in the background is found as well. Each finding is one line, ``name=words``.
 CLEAN = (
     """
-folder={folder}
+folder={folder} left= stopped=
 handle=$(cat "$folder/handle" 2>/dev/null)
 mine() {{
   for file in $(grep -l -F "LABBOOK_HANDLE=$handle" /proc/[0-9]*/environ 2>/dev/null); do
@@ -161,6 +161,11 @@ mine() {{
   done
 }}
 if [ -n "$handle" ]; then
+  for file in "$folder"/*.stop; do
+    [ -e "$file" ] || continue
+    problem=$(sh "$file" </dev/null 2>&1) || stopped="$stopped${{file##*/}} ended with status $?: $problem; "
+    echo "stopped=$stopped" | tr '\\n' ' '; echo
+  done
 """
     + KILL.replace("{signal}", "KILL").replace("{pid_files}", '"$folder"/*.pid')
     + """
@@ -185,7 +190,9 @@ if [ -n "$handle" ]; then
   fi
 fi
 chmod -R u+w "$folder" 2>/dev/null
-problem=$(rm -rf "$folder" 2>&1)
+# With the folder the handle would be gone, by which the next clean-up finds what is still there.
+if [ -n "$left$stopped" ]; then problem="kept, as not everything of the job has ended"
+else problem=$(rm -rf "$folder" 2>&1); fi
 if [ -e "$folder" ]; then echo "folder=still there: $problem" | tr '\\n' ' '; echo; else echo "folder="; fi
 echo "boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 problem=$( (

@@ -65,6 +65,15 @@ def is_shell(action: Action) -> bool:
     return isinstance(action, TestShell | CommandRun | TestInstall | AddAptRepository)
 
 
+def gate_action(actions: Sequence[Action]) -> Action | None:
+    """Return the action of the host after which it waits for its VMs.
+
+    That is its first test shell; without one the last other action that runs something.
+    """
+    shells = [action for action in actions if is_shell(action)]
+    return next((one for one in shells if isinstance(one, TestShell)), shells[-1] if shells else None)
+
+
 class Loader:
     """Fetches and reads the definitions of a job's test shells, each action once."""
 

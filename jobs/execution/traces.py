@@ -36,6 +36,9 @@ def remove_traces(shell: HostShell, board: BoardConfig, job: int, deadline: Dead
     checks = []
     if "left" in found:
         checks += [_processes(found), _network(found)]
+    if "stopped" in found:
+        problem = found["stopped"].strip()
+        checks.append(_gone("VMs that outlive their console", problem, "gone, say their stop commands"))
     checks.append(_gone("the job's folder", found.get("folder"), f"{folder} is gone, with the VMs' disks"))
     checks.append(_gone("the job's ssh key", found.get("key"), f"is not in {board.ssh.authorized_keys}"))
     return Removed(checks=tuple(checks), boot_id=found.get("boot", ""))

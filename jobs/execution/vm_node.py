@@ -71,7 +71,7 @@ class VmNode:
                 if isinstance(action, DeployImage | DeployKernel | DummyDeploy):
                     continue  # done before the start
                 if isinstance(action, SubmitResults):
-                    self._journal.result(self._node.index, action.command, "pass", message="results are kept")
+                    self._journal.result(self._node.index, action.command, "pass", message=action.words)
                     continue
                 started = time.monotonic()
                 if isinstance(action, BootImage):

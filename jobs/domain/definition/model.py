@@ -171,6 +171,11 @@ class SubmitResults(Action):
     server: str = ""
     stream: str = ""
 
+    @property
+    def words(self) -> str:
+        """What becomes of the results."""
+        return f"they go to {self.server} when the job has ended" if self.server else "results are kept"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
