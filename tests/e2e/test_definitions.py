@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 from lab.demo.images import GuestImages
 from lab.demo.images.tree import Tree
+from lab.kernel.deadline import Deadline
 from tests.e2e.definitions import KERNEL, RAMDISK, boot, group, shell
 from tests.support.images import IMAGES
 from tests.support.mailbox import Inbox, Mailbox
@@ -252,14 +254,22 @@ def test_a_host_makes_images_then_starts_its_vms_and_everybody_is_told(
         "team@example.org",
         f"[Labbook] job {job['id']} complete, 2 of {sum(job['counts'].values())} failed: a test",
     )
-    arrived = lab.wait(
-        job["id"], 60, until=lambda one: all(d["state"] == "delivered" for d in one["deliveries"])
-    )
-    assert [(one["kind"], one["attempts"]) for one in arrived["deliveries"]] == [("mail", 1), ("results", 2)]
+    assert delivered(lab, job["id"]) == [("mail", 1), ("results", 2)]
     _, _, document = inbox.posts[-1]
     assert (document["stream"], document["job"]["id"]) == ("/nightly/", job["id"])
     assert document["nodes"][2]["metadata"]["commit"] == "abc123"
     assert lab.traces(job["id"]) == []
+
+
+def delivered(lab: RunningLab, number: int) -> list[tuple[str, int]]:
+    """Wait until everything has arrived; returns (kind, attempts) of each."""
+    deadline, pause = Deadline.after(60, f"the deliveries of job {number}"), threading.Event()
+    while True:
+        found = lab.job(number)["deliveries"]
+        if all(one["state"] == "delivered" for one in found):
+            return [(one["kind"], one["attempts"]) for one in found]
+        deadline.check()
+        pause.wait(0.2)
 
 
 def locked_ramdisk(folder: Path) -> str:
