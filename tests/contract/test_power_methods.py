@@ -329,8 +329,8 @@ def test_a_failing_command_is_named_by_its_key_and_not_shown() -> None:
     message = failing(commands("echo nope; exit 7 # -p pa55word"))
 
     assert message == (
-        "the power switch (command) did not switch the board on: the command power.on ended with exit status 7:"
-        " nope"
+        "the power switch (command) did not switch the board on: the command power.on ended with exit"
+        " status 7: nope"
     )
 
 
