@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from devices.domain.config_text import read_config
 from devices.domain.parse_config import checked_board_config, validate_board_config
 from devices.domain.power_request import PowerRequest, parse_request
 from devices.domain.power_text import in_json, in_shell, in_text, in_url
@@ -211,3 +214,12 @@ def test_a_board_keeps_what_was_written() -> None:
     assert config is not None
     assert (config.console.line_end, config.console.reconnect) == ("lf", 0)
     assert (config.power.headers, config.power.certificate) == ({"X-Lab": "7"}, "/etc/labbook/pdu.pem")
+
+
+def test_the_examples_of_the_documentation_can_be_used() -> None:
+    page = Path(__file__).parents[3] / "docs" / "drivers.md"
+    examples = [read_config(text) for text in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
+    lines = [one.config for one in examples if "console" in one.config or "power" in one.config]
+
+    assert len(lines) >= 8
+    assert [problems(**one) for one in lines] == [[] for _ in lines]
