@@ -6,6 +6,7 @@ decides again. A job and its board change in one append: there is no half-reserv
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from jobs.domain.health import judge
 from jobs.domain.job import Job, Stale
 from jobs.loading import board_returned, load_job
 from jobs.models import Job as JobRow
+from jobs.models import SubmissionKey
 from lab.actors import LAB
 from lab.eventstore.store import store
 from lab.kernel.errors import Conflict, NotPermitted, Rejected
@@ -46,22 +48,58 @@ SCHEDULE = FollowUp(task="jobs.tasks.schedule")
 log = logging.getLogger(__name__)
 
 
-def submit_job(text: str, *, user: User, cause: str, resubmitted_from: int | None = None) -> int:
+def submit_job(
+    text: str, *, user: User, cause: str, resubmitted_from: int | None = None, key: str = ""
+) -> int:
     """Queue the job that `text` defines; returns its number.
 
-    Raises `Invalid` with all problems of the definition, `NotPermitted` for who may not submit.
+    `key`: whatever the user submits with the same one is submitted once; later calls return the same number.
+    Raises `Invalid` with all problems of the definition, `NotPermitted` for who may not submit, `Rejected`
+    if the key was used for something else.
     """
     _may_submit(user)
     name = user.get_username()
+    digest = hashlib.sha256(f"{resubmitted_from}\0{text}".encode(errors="surrogatepass")).hexdigest()
+    if known := _submitted_with(name, key, digest):
+        return known
     submitted = submission(text, validate(text, lab_view.lab_view()), name, resubmitted_from=resubmitted_from)
     meta = Meta(actor=name, cause=cause)
 
     def once() -> int:
         number, append = new_job(submitted)
-        store.append(append, meta=meta, follow_ups=[SCHEDULE])
+        with transaction.atomic():
+            store.append(append, meta=meta, follow_ups=[SCHEDULE])
+            # After the append, which has locked the log: nobody else can be between looking and writing.
+            if known := _submitted_with(name, key, digest):
+                raise _Known(known)
+            if key:
+                SubmissionKey.objects.create(user=name, key=key, digest=digest, job=number)
         return number
 
-    return retried(once)
+    try:
+        return retried(once)
+    except _Known as exc:
+        return exc.job
+
+
+class _Known(Exception):
+    """Somebody else has submitted it with the same key meanwhile."""
+
+    def __init__(self, job: int) -> None:
+        super().__init__(job)
+        self.job = job
+
+
+def _submitted_with(user: str, key: str, digest: str) -> int | None:
+    """Return the job that the user has submitted with a key. Raises `Rejected` if that was another one."""
+    if not key:
+        return None
+    row = SubmissionKey.objects.filter(user=user, key=key).first()
+    if row is None:
+        return None
+    if row.digest != digest:
+        raise Rejected(f"The key {key!r} was used for another definition, which became job {row.job}.")
+    return row.job
 
 
 def submission(
@@ -97,7 +135,13 @@ def new_job(submitted: JobSubmitted) -> tuple[int, Append]:
 
 
 def resubmit_job(
-    number: int, text: str | None = None, *, same_board: bool = False, user: User, cause: str
+    number: int,
+    text: str | None = None,
+    *,
+    same_board: bool = False,
+    user: User,
+    cause: str,
+    key: str = "",
 ) -> int:
     """Run a job again, with its own definition or an edited one; returns the new number.
 
@@ -109,7 +153,7 @@ def resubmit_job(
         text = queries.definition_text(number)
     if same_board:
         text = pin_board(text, queries.board_of(origin))
-    return submit_job(text, user=user, cause=cause, resubmitted_from=number)
+    return submit_job(text, user=user, cause=cause, resubmitted_from=number, key=key)
 
 
 def request_cancel(number: int, reason: str = "", *, user: User, cause: str) -> None:

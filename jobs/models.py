@@ -31,6 +31,7 @@ __all__ = [
     "Phase",
     "Result",
     "SavedView",
+    "SubmissionKey",
     "Wait",
 ]
 
@@ -303,6 +304,23 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return f"job {self.job} is run by {self.worker} until {self.until:%H:%M:%S}"
+
+
+class SubmissionKey(models.Model):
+    """By it a program that did not hear the answer submits once, however often it asks. Not in the log."""
+
+    user = models.CharField(max_length=150)
+    key = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64)
+    """Hex SHA-256 of what was submitted."""
+    job = models.BigIntegerField()
+    made_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="submissionkey_user_key")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.user}: job {self.job}"
 
 
 class SavedView(models.Model):

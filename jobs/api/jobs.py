@@ -25,6 +25,7 @@ from jobs.result_document import result_document
 
 MAX_PAGE = 500
 MAX_EVENTS = 5000
+LONGEST_KEY = 100
 NO_DEFINITION = (
     "The request holds no definition: send it as the body (JSON or YAML), or as the field definition."
 )
@@ -71,7 +72,8 @@ class Jobs(APIView):
         definition = sent_definition(request)
         if definition is None:
             raise BadRequest(NO_DEFINITION)
-        return _created(request, commands.submit_job(definition, user=request.user, cause="api"))
+        number = commands.submit_job(definition, user=request.user, cause="api", key=_key(request))
+        return _created(request, number)
 
 
 class OneJob(APIView):
@@ -173,7 +175,12 @@ class Resubmit(APIView):
             raise BadRequest(f"board may only be same, not {board[:60]!r}; or name it in the definition.")
         definition = sent_definition(request)
         new = commands.resubmit_job(
-            number, definition, same_board=board == "same", user=request.user, cause="api"
+            number,
+            definition,
+            same_board=board == "same",
+            user=request.user,
+            cause="api",
+            key=_key(request),
         )
         return _created(request, new)
 
@@ -195,6 +202,14 @@ class Validate(APIView):
             for node in plan_nodes(valid)
         ]
         return Response({"valid": True, "problems": [], "warnings": problems(valid.warnings), "nodes": nodes})
+
+
+def _key(request: Request) -> str:
+    """Return the header Idempotency-Key: draft-ietf-httpapi-idempotency-key-header."""
+    key: str = request.headers.get("Idempotency-Key", "").strip()
+    if len(key) > LONGEST_KEY or not key.isprintable():
+        raise BadRequest(f"Idempotency-Key may have up to {LONGEST_KEY} printable characters.")
+    return key
 
 
 def _created(request: Request, number: int) -> Response:

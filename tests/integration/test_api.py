@@ -578,6 +578,21 @@ def test_a_job_runs_again_on_the_board_it_had(api: Client, erika: User) -> None:
     assert 'href="/jobs/1/definition"' in page
 
 
+def test_with_a_key_a_job_is_submitted_once(api: Client, erika: User) -> None:
+    first = post(api, JOBS, definition(), **{"Idempotency-Key": "build 7"})
+    again = post(api, JOBS, definition(), **{"Idempotency-Key": "build 7"})
+    assert (first.status_code, first.json()["id"]) == (201, 1)
+    assert again.json() == first.json()
+    other = post(api, JOBS, definition("another"), **{"Idempotency-Key": "build 7"})
+    assert other.status_code == 409
+    assert "used for another definition, which became job 1" in other.json()["detail"]
+    assert post(api, f"{JOBS}1/resubmit/", **{"Idempotency-Key": "again"}).json()["id"] == 2
+    assert post(api, f"{JOBS}1/resubmit/", **{"Idempotency-Key": "again"}).json()["id"] == 2
+    theirs = post(client(make_user("otto")), JOBS, definition(), **{"Idempotency-Key": "build 7"})
+    assert theirs.json()["id"] == 3, "keys are each user's own"
+    assert post(api, JOBS, definition(), **{"Idempotency-Key": "x" * 101}).status_code == 400
+
+
 # -- results for other programs ------------------------------------------------------------------
 
 
