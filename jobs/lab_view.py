@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 
 from devices import queries as inventory
+from devices.images import queries as image_library
 from jobs import mail
 from jobs.domain.definition.lab_view import BoardTypeView, BoardView, LabView
 from jobs.domain.scheduling import Candidate, Waiting
@@ -33,6 +34,7 @@ def lab_view() -> LabView:
         launched=frozenset(one.name for one in vm_types if one.config.launch),
         sends_mail=mail.configured(),
         groups=frozenset(Group.objects.values_list("name", flat=True)),
+        images=frozenset(one.name for one in image_library.images()),
         file_roots=tuple(limits["FILE_ROOTS"]),
         max_timeout=limits["MAX_TIMEOUT"],
         max_vms=limits["MAX_VMS"],

@@ -7,7 +7,7 @@ So a snapshot and the following deltas always make up the snapshot of now.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict, TypeVar
 
 import msgspec
@@ -314,6 +314,16 @@ def job_attachment(user: User, number: int, sha256: str) -> JsonObject:
     if row is None:
         raise NotFound(f"Job {number} has no such attachment.")
     return rows.attachment(row)
+
+
+def jobs_using(user: User, digests: Iterable[str], *, limit: int = PAGE) -> list[JsonObject]:
+    """The newest jobs that the user may see and that booted one of these contents, the newest first."""
+    used = ImageUse.objects.filter(sha256__in=list(digests)).values("job")
+    found: dict[int, Job] = {}
+    for one in _visible(user):
+        for row in Job.objects.filter(one & Q(pk__in=used)).order_by("-id")[:limit]:
+            found[row.id] = row
+    return [rows.summary(found[number]) for number in sorted(found, reverse=True)[:limit]]
 
 
 def job_results(number: int) -> list[JsonObject]:

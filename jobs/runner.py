@@ -19,6 +19,7 @@ from django.db import connection
 
 from devices import queries as inventory
 from devices.domain.config import BoardConfig
+from devices.images import queries as image_library
 from jobs import leases, queries
 from jobs.domain.definition.model import Invalid
 from jobs.domain.definition.validate import read_accepted
@@ -30,6 +31,7 @@ from jobs.execution.ports import (
     Consoles,
     Ending,
     Files,
+    LibraryImage,
     Reporter,
     Superseded,
     Workplace,
@@ -197,6 +199,14 @@ def _failed(kind: str, message: str) -> Ending:
     return Ending(outcome="incomplete", failure=Failure(kind=kind, message=message))  # type: ignore[arg-type]
 
 
+def _library() -> dict[str, LibraryImage]:
+    """Return what ``lab:NAME`` stands for, from now to the end of the run."""
+    return {
+        one.name: LibraryImage(path=one.path, sha256=one.sha256, size=one.size, filename=one.filename)
+        for one in image_library.images()
+    }
+
+
 @contextmanager
 def _workplace(number: int) -> Iterator[Workplace]:
     var = Path(settings.VAR_DIR)
@@ -207,7 +217,13 @@ def _workplace(number: int) -> Iterator[Workplace]:
     try:
         roots = tuple(Path(root) for root in settings.LABBOOK["FILE_ROOTS"])
         local = settings.LABBOOK["ALLOW_LOCAL_HTTP"]
-        yield Workplace(cache=cache, scratch=own, file_roots=roots, allow_local_http=local)
+        yield Workplace(
+            cache=cache,
+            scratch=own,
+            file_roots=roots,
+            allow_local_http=local,
+            library=_library(),
+        )
     finally:
         shutil.rmtree(own, ignore_errors=True)
 

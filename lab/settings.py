@@ -77,6 +77,7 @@ INSTALLED_APPS = [
     "lab.eventstore",
     "lab.tokens",
     "devices",
+    "devices.images",
     "jobs",
 ]
 
@@ -213,6 +214,8 @@ LABBOOK: dict[str, Any] = {
     "MAX_TIMEOUT": env_int("LABBOOK_MAX_TIMEOUT", 24 * 3600),
     "MAX_VMS": env_int("LABBOOK_MAX_VMS", 16),
     "MAX_DEFINITION_BYTES": env_int("LABBOOK_MAX_DEFINITION_BYTES", 1024 * 1024),
+    # A file that is uploaded to the image library.
+    "MAX_IMAGE_BYTES": env_int("LABBOOK_MAX_IMAGE_BYTES", 32 * 1024**3),
     # A node that prints more than this ends its job instead of filling the disk.
     "MAX_CONSOLE_BYTES": env_int("LABBOOK_MAX_CONSOLE_BYTES", 2 * 1024**3),
     "ANONYMOUS_READ": env_bool("LABBOOK_ANONYMOUS_READ", default=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path, register_converter
 
-from jobs.api import boards, consoles, jobs
+from jobs.api import boards, consoles, images, jobs
 from jobs.api.parameters import LARGEST
 
 
@@ -44,5 +44,8 @@ urlpatterns = [
     path("jobs/<number:number>/nodes/<number:index>/console/", consoles.Console.as_view(), name="console"),
     path("jobs/<number:number>/attachments/<str:sha256>/", consoles.Attachment.as_view(), name="attachment"),
     path("boards/<str:name>/health-check/", boards.HealthCheck.as_view(), name="health-check"),
+    path("images/", images.Images.as_view(), name="images"),
+    path("images/<str:name>/", images.OneImage.as_view(), name="image"),
+    path("images/<str:name>/content/", images.Content.as_view(), name="image-content"),
     re_path("", jobs.Nothing.as_view()),
 ]

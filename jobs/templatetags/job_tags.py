@@ -11,6 +11,9 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from devices.images import queries as library
+from devices.images.models import Image
+from jobs import queries
 from jobs.domain.comparing import Pair
 from jobs.presentation import bar, tally, verdict
 from lab.web.tags import as_datetime, duration, icon
@@ -107,3 +110,10 @@ def two_bars(a: float, b: float, longest: float, hot: bool) -> SafeString:
 def percent(value: float) -> str:
     """Return ``+1.0 %`` or ``−3.5 %``."""
     return f"{value:+.1f} %".replace("-", "\N{MINUS SIGN}")
+
+
+@register.simple_tag(takes_context=True)
+def jobs_using(context: Any, image: Image) -> list[dict[str, Any]]:
+    """Return the newest jobs that used any version of an image of the library, as the user may see them."""
+    digests = {one.sha256 for one in library.versions(image.pk)}
+    return queries.jobs_using(context["request"].user, digests)

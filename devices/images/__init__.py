@@ -1,0 +1,1 @@
+"""The lab's own library of images: what definitions name as ``lab:NAME``."""
