@@ -46,6 +46,8 @@ class Run:
         self.failure: Failure | None = None
         """The first thing that went wrong."""
         self._lost = False
+        self._known: list[Exception] = []
+        """What was recorded already: an error may come by two ways."""
         self.superseded = False
         self.interrupted = False
         """Whether the cancellation kept something from being done."""
@@ -94,6 +96,9 @@ class Run:
         if failure is None:
             return
         with self._lock:
+            if any(known is error for known in self._known):
+                return
+            self._known.append(error)
             first = self.failure is None
             if first:
                 self.failure = failure

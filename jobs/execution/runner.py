@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from devices.drivers.shell import ConnectionLost
 from jobs.domain.definition.model import Action
@@ -123,6 +124,9 @@ class _Group:
         preparation, deadline = self._preparation, self._run.deadline
         loaded = pool.submit(preparation.load)
         fetched = [pool.submit(preparation.prefetch, node) for node in self._run.vms]
+        early: list[Future[Any]] = [loaded, *fetched]
+        for future in early:
+            future.add_done_callback(self._fail_early)
         host = HostNode(self._run, self._sync, self._arrival, preparation.fetcher)
         actions = host.settle(preparation.actions(self._run.host.role))
         place = self._arrival.place
@@ -202,6 +206,14 @@ class _Group:
         if not self._start.is_set():
             self._no_start = reason
             self._start.set()
+
+    def _fail_early(self, future: Future[Any]) -> None:
+        """End everything when something that all needs is no good: a board may take minutes to come up."""
+        if future.cancelled() or (error := future.exception()) is None:
+            return
+        if isinstance(error, JobError) and not isinstance(error, Canceled | Ended):
+            self._run.fail(error, None)
+            self._run.end(_reason(error))
 
     # -- the VMs -------------------------------------------------------------------------------------
 
