@@ -105,7 +105,8 @@ class LoaderStep:
     expect: str
     """Regular expression."""
     send: str = ""
-    """A line to type; ``{kernel}``, ``{ramdisk}``, … stand for what was deployed. Empty: nothing."""
+    """A line to type; ``{kernel}``, ``{ramdisk}``, … stand for what was deployed. Empty: nothing. A step that
+    names a ``{ramdisk}``, ``{dtb}``, ``{rootfs}`` or ``{firmware}`` is left out where none was deployed."""
     newline: bool = True
     """Whether a line end follows; not so for the key that stops a countdown."""
     within: float = 60

@@ -28,6 +28,8 @@ ANSWER_WITHIN = 5.0
 """Seconds that a shell has to answer before the prompt is taken for mere text."""
 GENERIC_LOGIN = re.compile(rb"login: ?$")
 LINUX = re.compile(rb"Linux version \d")
+KERNEL_STARTED = re.compile(rb"Linux version \d|^Starting kernel \.\.\.")
+"""By its own words, or by those of the boot loader: a kernel may be told to be quiet."""
 
 Milestone = Callable[[str, float, int], None]
 """Is told of a milestone: its name, seconds since the start, offset in the console."""
@@ -84,7 +86,13 @@ class Booting:
         login = self._prompts.login
         asks_login = _pattern(login.login_prompt, "the login prompt") if login.login_prompt else GENERIC_LOGIN
         asks_password = _pattern(login.password_prompt or "[Pp]assword: ?$", "the password prompt")
-        watched = [asks_login, asks_password, re.compile(rb"Login incorrect"), LINUX, *self._prompts.shell]
+        watched = [
+            asks_login,
+            asks_password,
+            re.compile(rb"Login incorrect"),
+            KERNEL_STARTED,
+            *self._prompts.shell,
+        ]
         logins = 0
         try:
             while True:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from devices.domain.config import BootConfig, LoaderStep
-from devices.domain.placeholders import FILES, Unfilled, fill
+from devices.domain.placeholders import FILES, Unfilled, fill, named
 from devices.drivers.expect import Console, GaveUp, Match, expect
 from devices.drivers.signs import LOADER
 from lab.kernel.deadline import Deadline
@@ -15,6 +15,8 @@ from lab.kernel.errors import DeadlineExceeded, DefinitionFault, InfrastructureE
 
 AT_ONCE = 60.0
 """Seconds until the prompt must come back after one of the definition's commands."""
+OPTIONAL = frozenset(FILES) - {"kernel", "image"}
+"""Files that a definition may leave out: the steps that would load them are left out, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +48,17 @@ class Conversation:
         self._console, self._boot, self._order = console, boot, order
         self._started, self._fault = started, fault
         self._typed = False
-        lines = [step.send for step in boot.loader]
-        self._lines = [self._filled(line) for line in lines]
+        self._steps = [(step, self._filled(step.send)) for step in boot.loader if self._has_files_of(step)]
         self._commands = [self._filled(line) for line in order.commands]
         if order.commands and not boot.loader_prompt:
             raise DefinitionFault(
                 "boot_cmds cannot be typed on this board: its configuration knows no prompt of a boot loader"
                 " (boot.loader_prompt); leave boot_cmds out"
             )
+
+    def _has_files_of(self, step: LoaderStep) -> bool:
+        """Say whether a step is to be done: not one for a file other than the kernel that nobody deployed."""
+        return not any(name in OPTIONAL and name not in self._order.values for name in named(step.send))
 
     def _filled(self, line: str) -> str:
         try:
@@ -67,13 +72,13 @@ class Conversation:
         """Talk until the last line is typed."""
         prompt = re.compile(self._boot.loader_prompt.encode()) if self._commands else None
         try:
-            for number, step in enumerate(self._boot.loader):
+            for step, line in self._steps:
                 patterns = [prompt] if prompt is not None else []
                 match = self._expect([*patterns, re.compile(step.expect.encode())], step.within, deadline)
                 if prompt is not None and match.index == 0:
                     self._type_commands(prompt, deadline)
                     return
-                self._type(self._lines[number], step, deadline)
+                self._type(line, step, deadline)
             if prompt is not None:
                 self._expect([prompt], AT_ONCE, deadline)
                 self._type_commands(prompt, deadline)

@@ -12,10 +12,12 @@ import pytest
 
 from devices.deploy import deploy_method
 from devices.domain.config import BootConfig, ConsoleConfig, LoaderStep, Netboot, PowerConfig
-from jobs.domain.definition.model import BootImage, DeployKernel, Login
+from devices.drivers.serial_line import open_console
+from jobs.domain.definition.model import BootImage, DeployKernel, Login, TestSource
 from jobs.domain.events import CleanedUp, Fact, NodeClosed, ResultReported, SuiteStarted
 from jobs.execution.boards.equipment import Equipment
 from jobs.execution.cleanup import clean_host
+from jobs.execution.ports import Cancellation
 from lab.kernel.deadline import Deadline
 from tests.integration.execution.lab import Lab, Ran, shell_action, suite
 from tests.support.metal import LINUX, Boot, Metal
@@ -26,6 +28,7 @@ LOADER = (
     LoaderStep(expect="Hit any key", send=" ", newline=False, within=5),
     LoaderStep(expect="=> $", send="setenv serverip {server}", within=5),
     LoaderStep(expect="=> $", send="tftp ${kernel_addr_r} {kernel}", within=5),
+    LoaderStep(expect="=> $", send="tftp ${ramdisk_addr_r} {ramdisk}", within=5),
     LoaderStep(expect="=> $", send="setenv bootargs console=ttyAMA0 {options}", within=5),
     LoaderStep(expect="=> $", send="booti ${kernel_addr_r} - ${fdtcontroladdr}", within=5),
 )
@@ -409,3 +412,52 @@ def test_a_lost_run_on_a_board_that_keeps_what_is_written_is_cleaned_by_booting_
     assert metal.power == ["on", "off"]
     assert not left.exists()
     assert "labbook-" not in board.server.authorized_keys.read_text().replace("labbook-demo", "")
+
+
+def test_a_cancellation_while_a_board_boots_switches_it_off(board: Lab) -> None:
+    cancel = Cancellation()
+
+    def react(fact: Fact) -> None:
+        if isinstance(fact, ResultReported) and fact.case == "kernel-started":
+            cancel.cancel("by bob")
+
+    metal = Metal(Boot(ends="hang"))
+    ran = run(
+        board, metal, kernel(board), shell_action("host", suite("x", "true")), react=react, cancel=cancel
+    )
+
+    assert ran.ending.outcome == "canceled"
+    assert metal.power == ["off", "on", "off"]
+    assert ran.ending.clean, ran.ending.dirt
+    assert ran.seconds < 15
+
+
+def test_a_definition_that_is_no_good_ends_the_run_while_the_board_still_boots(board: Lab) -> None:
+    metal = Metal(Boot(ends="hang"))
+    ran = run(board, metal, kernel(board), shell_action("a", TestSource(inline="metadata: [\n")))
+
+    failure = ran.ending.failure
+    assert failure is not None
+    assert (failure.kind, failure.action) == ("job", "lava_test_shell")
+    assert ran.seconds < 15, "the boot would have taken 20 s"
+    assert ran.notes().count(failure.message) == 1
+    assert metal.power[-1] == "off"
+    assert ran.ending.clean, ran.ending.dirt
+
+
+def test_a_console_that_cannot_be_opened(board: Lab) -> None:
+    board.board = replace(board.board, console=ConsoleConfig(url="/nowhere/ttyUSB0", reconnect=0))
+    metal = Metal()
+    ran = board.run(
+        kernel(board),
+        shell_action("host", suite("x", "true")),
+        vms=[board.shell_vm("a")],
+        equipment=replace(of(metal), open_console=open_console),
+        installed=False,
+    )
+
+    failure = ran.ending.failure
+    assert failure is not None
+    assert (failure.kind, failure.node) == ("infrastructure", 0)
+    assert "/nowhere/ttyUSB0" in failure.message
+    assert metal.power == ["off"], "it is left switched off"
