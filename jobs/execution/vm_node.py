@@ -31,6 +31,8 @@ from lab.kernel.errors import DeadlineExceeded, DefinitionFault, InfrastructureE
 KILL_WITHIN = 30.0
 """Seconds in which a VM's process must be gone once it is to end."""
 LIVENESS = 10.0
+PID_WITHIN = 20.0
+"""Seconds that are waited for a VM's process number: an emulated host may be slow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,12 +121,14 @@ class VmNode:
             raise self._died_booting(exc) from exc
 
     def _pid(self, process: VmProcess) -> int | None:
-        """Return the process's number; the script writes it down as its first step."""
-        limit = Deadline.after(5, "the process number", stop=self._run.deadline.stop)
-        while not limit.expired:
+        """Return the process's number, for the record; the script writes it down as its first step."""
+        limit = time.monotonic() + PID_WITHIN
+        while time.monotonic() < limit:
             if (pid := process.pid(self._run.deadline)) is not None:
                 return pid
-            limit.check()
+            self._run.deadline.check()
+            if self._console is None or self._console.ended:
+                break
             time.sleep(0.01)
         return None
 
