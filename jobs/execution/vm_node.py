@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from devices.drivers.expect import Console, ConsoleEnded, GaveUp
-from devices.drivers.shell import HostShell
+from devices.drivers.shell import ConnectionLost, HostShell
 from jobs.domain.definition.model import (
     Action,
     BootImage,
@@ -224,5 +224,7 @@ class VmNode:
         self._journal.phase(self._node.index, "close", "power off")
         try:
             self._stop()
+        except ConnectionLost:
+            pass  # why is said elsewhere
         except JobError as exc:  # clean-up will have the last word on it
             self._journal.note(self._node.index, "warning", f"power off: {exc}")

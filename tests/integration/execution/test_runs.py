@@ -37,6 +37,7 @@ from jobs.domain.events import (
     WaitEnded,
     WaitStarted,
 )
+from jobs.execution.arrival import Arrival
 from jobs.execution.cleanup import clean_host
 from jobs.execution.ports import Cancellation, ConsoleFull, Superseded
 from lab.kernel.deadline import Deadline
@@ -602,6 +603,24 @@ def test_a_host_that_is_lost_in_mid_test_is_not_called_clean_without_proof(lab: 
     assert not ran.ending.clean
     assert "ssh to" in ran.ending.dirt
     assert ran.ending.failure.node == 0
+
+
+def test_a_host_that_booted_anew_in_mid_test_is_named(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Arrival, "boot_id", "of-the-boot-before")
+
+    def cut(fact: Fact) -> None:
+        if isinstance(fact, SuiteStarted):
+            pid = (Path(lab.server.key_file).parent / "pid").read_text().strip()
+            children = subprocess.run(["pgrep", "-P", pid], capture_output=True, text=True, check=False)
+            subprocess.run(["kill", "-9", *children.stdout.split()], check=False)
+
+    ran = lab.run(shell_action("host", suite("long", "sleep 1000")), vms=[lab.shell_vm("a")], react=cut)
+
+    failure = ran.ending.failure
+    assert failure is not None
+    assert (failure.kind, failure.node) == ("infrastructure", 0)
+    assert "was lost; board-1 has booted anew in mid-test: it crashed, or was rebooted" in failure.message
+    lab.assert_host_is_clean(ran)
 
 
 def test_what_an_earlier_run_left_is_cleaned_first(lab: Lab) -> None:
