@@ -1,13 +1,15 @@
 """Definitions run by hand: a guest booted by QEMU alone, their steps given to a plain shell, its output read.
 
-Nothing of Labbook takes part: no overlay, no ``lava-*`` helper, no scanner. The collection's scripts print
-LAVA's signals themselves when there is no ``lava-test-case``.
+Nothing of Labbook takes part: no overlay, no helper, no scanner. Scripts of the collection take another way,
+and some end with an error, where ``lava-test-case`` and its like are missing: so there is one small program
+under their names that prints its arguments as a plain signal, and nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import re
 import select
@@ -27,9 +29,36 @@ _END = re.compile(r"^==== hand-end (?P<number>\d+) (?P<status>\d+)\r?$", re.M)
 _SIGNAL = re.compile(
     r"(?<!['\"])<LAVA_SIGNAL_(?:"
     r"TESTCASE TEST_CASE_ID=(?P<case>\S+) RESULT=(?P<result>\w+)"
-    r"(?P<measured> MEASUREMENT=\S* UNITS=(?P<units>[^>]*))?"
+    r"(?P<measured> MEASUREMENT=(?P<number>\S*) UNITS=(?P<units>[^>]*))?"
     r"|TESTSET (?P<set>START \S+|STOP))>"
 )
+
+_STAND_IN = """\
+#!/bin/sh
+case $0 in
+*/lava-test-set)
+    [ "$1" = start ] && echo "<LAVA_SIGNAL_TESTSET START $2>" || echo "<LAVA_SIGNAL_TESTSET STOP>"
+    exit
+    ;;
+esac
+case=$1 result= number= units= measured=
+shift
+while [ $# -gt 0 ]; do
+    case $1 in
+    --result) result=$2 ;;
+    --measurement) number=$2 measured=yes ;;
+    --units) units=$2 ;;
+    --reference) ;;
+    --shell)
+        shift
+        if [ $# -eq 1 ]; then (eval "$1"); else "$@"; fi && result=pass || result=fail
+        break
+        ;;
+    esac
+    shift 2
+done
+echo "<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=$case RESULT=$result${measured:+ MEASUREMENT=$number UNITS=$units}>"
+"""
 
 
 def run(
@@ -40,7 +69,7 @@ def run(
     `work` keeps what the guest said. Where it does so from an earlier run of these scripts in this guest,
     that is read again.
     """
-    key = hashlib.sha256(repr((guest, [one.script for one in definitions])).encode()).hexdigest()
+    key = hashlib.sha256(repr((guest, _STAND_IN, [one.script for one in definitions])).encode()).hexdigest()
     kept = work / f"{guest.name}-by-hand-{key[:12]}.log"
     if not kept.exists():
         said = _boot_and_run(guest, collection, definitions, work, seconds)
@@ -115,6 +144,9 @@ def _drive(guest: Guest, collection: Path, definitions: Sequence[Definition]) ->
             "[ -s /etc/resolv.conf ] || echo nameserver 10.0.2.3 >/etc/resolv.conf",
             "stty -echo",
         ]
+        for tool in ("lava-test-case", "lava-test-reference", "lava-test-set"):
+            _add(tar, f"hand/bin/{tool}", _STAND_IN)
+        run.append("PATH=/hand/bin:$PATH")
         for number, one in enumerate(definitions):
             _add(tar, f"hand/{number}.sh", one.script)
             run += [
@@ -160,8 +192,16 @@ def _verdicts(text: str) -> list[Verdict]:
                 set=group,
                 case=signal["case"],
                 result=signal["result"].lower(),
-                measured=signal["measured"] is not None,
-                units=(signal["units"] or "").strip(),
+                # Scripts that could not measure report words, such as part of an error message.
+                measured=_is_number(signal["number"]),
+                units=(signal["units"] or "").strip() if _is_number(signal["number"]) else "",
             )
         )
     return found
+
+
+def _is_number(text: str | None) -> bool:
+    try:
+        return text is not None and math.isfinite(float(text))
+    except ValueError:
+        return False

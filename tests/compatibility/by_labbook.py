@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.compatibility.collection import Definition
+from tests.compatibility.collection import Definition, Together
 from tests.compatibility.guests import Guest
 from tests.compatibility.outcome import Outcome, Verdict
 from tests.support.running_lab import RunningLab
@@ -50,6 +50,33 @@ def job(guest: Guest, url: str, definitions: Sequence[Definition], seconds: int)
     }
 
 
+def run_together(
+    lab: RunningLab, guest: Guest, url: str, group: Together, work: Path, seconds: float
+) -> dict[str, Outcome]:
+    """Run definitions for several nodes in a VM each; returns what came of each, by role."""
+    vms = [{"device_type": "kvm", "role": role, "memory": 512} for role in group.roles]
+    actions = [{"command": "dummy_deploy", "parameters": {"role": "host"}}]
+    for role, one in group.roles.items():
+        repo = {"git-repo": url, "testdef": one.path, "parameters": dict(one.ours)}
+        boot = {**guest.boot["parameters"], "role": role}
+        actions.append({**guest.boot, "parameters": boot})
+        actions.append({"command": "lava_test_shell", "parameters": {"testdef_repos": [repo], "role": role}})
+    definition = {
+        "job_name": f"{group.name} in {len(vms)} {guest.name} guests",
+        "timeout": int(seconds),
+        "vm_group": {"host": {"device_type": "ssh-host", "role": "host"}, "vms": vms},
+        "actions": actions,
+    }
+    number = lab.submit(definition)
+    done = lab.wait(number, seconds + 300)
+    (work / f"{guest.name}-{group.name}-{number}.json").write_text(json.dumps(done, indent=1))
+    for node in range(1, len(vms) + 1):
+        (work / f"{guest.name}-{group.name}-{number}-{node}.log").write_bytes(lab.console(number, node))
+    if done["outcome"] != "complete":
+        raise RuntimeError(f"job {number} is {done['outcome']}: {done['failure']}")
+    return {role: read(done, [one], node)[0] for node, (role, one) in enumerate(group.roles.items(), start=1)}
+
+
 def run(
     lab: RunningLab, guest: Guest, url: str, definitions: Sequence[Definition], work: Path, seconds: float
 ) -> list[Outcome]:
@@ -72,12 +99,12 @@ def run(
     return outcomes
 
 
-def read(done: Json, definitions: Sequence[Definition]) -> list[Outcome]:
+def read(done: Json, definitions: Sequence[Definition], node: int = NODE) -> list[Outcome]:
     """Return what came of the definitions that the job ran, the last of which may have ended it."""
     raised = done["failure"] is not None and " gave up: " in done["failure"]["message"]
     outcomes: list[Outcome] = []
     for suite in _suites(definitions):
-        results = [one for one in done["results"] if (one["node"], one["suite"]) == (NODE, suite)]
+        results = [one for one in done["results"] if (one["node"], one["suite"]) == (node, suite)]
         own = [one for one in results if one["case"] in _OWN]
         verdicts = tuple(_verdict(one) for one in results if one["case"] not in _OWN)
         if (own and own[-1]["case"] == "lava-test-shell-run") or any(one["result"] == "fail" for one in own):

@@ -36,11 +36,21 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """Definitions for several nodes at once."""
+
+    name: str
+    guest: str
+    roles: Mapping[str, Definition]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """What is to be done with a collection."""
 
     runs: Mapping[str, Sequence[Definition]]
     """By guest, in order."""
+    together: Sequence[Together] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Path → why it does not run."""
     unknown: Sequence[str] = ()
@@ -52,7 +62,9 @@ def read_table(file: Path, collection: Path) -> Table:
     text = yaml.load(file.read_text(), Loader=yaml.BaseLoader)
     common = text.get("parameters") or {}
     left_out = {path: why for why, paths in (text.get("left out") or {}).items() for path in paths}
+    groups = text.get("together") or {}
     known = {path for guest in GUESTS for path in text.get(guest) or {}} | set(left_out)
+    known |= {path for group in groups.values() for role in group if role != "guest" for path in group[role]}
     every = {
         str(path.relative_to(collection))
         for path in sorted(collection.rglob("*.yaml"))
@@ -64,7 +76,14 @@ def read_table(file: Path, collection: Path) -> Table:
     for guest in GUESTS:
         wanted = (text.get(guest) or {}).items()
         runs[guest] = [read(collection, path, {**common, **(own or {})}) for path, own in wanted]
-    return Table(runs=runs, left_out=left_out, unknown=sorted(every - known))
+    together = []
+    for name, group in groups.items():
+        roles = {}
+        for role in group.keys() - {"guest"}:
+            ((path, own),) = group[role].items()
+            roles[role] = read(collection, path, {**common, **(own or {})})
+        together.append(Together(name=name, guest=group["guest"], roles=dict(sorted(roles.items()))))
+    return Table(together=together, runs=runs, left_out=left_out, unknown=sorted(every - known))
 
 
 def read(collection: Path, path: str, parameters: Mapping[str, str]) -> Definition:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.compatibility.collection import Table
+from tests.compatibility.collection import Table, Together
 from tests.compatibility.outcome import VERDICTS, Comparison, Outcome
 
 HEAD = f"| definition | by hand ({'/'.join(VERDICTS)}) | Labbook | the same |\n| --- | --- | --- | --- |"
@@ -19,7 +19,9 @@ def short(path: str) -> str:
     return path.removeprefix("automated/linux/").removesuffix(".yaml")
 
 
-def markdown(found: Sequence[Comparison], table: Table) -> str:
+def markdown(
+    found: Sequence[Comparison], table: Table, told: Sequence[tuple[Together, str, Outcome]] = ()
+) -> str:
     """Return tables of what ran in each guest, and of what did not run."""
     lines: list[str] = []
     for guest in dict.fromkeys(one.guest for one in found):
@@ -27,6 +29,17 @@ def markdown(found: Sequence[Comparison], table: Table) -> str:
         lines += [f"## In the {guest} guest", "", _sum(here), "", HEAD, *(row(one) for one in here), ""]
         for one in here:
             lines += [f"* `{short(one.path)}`: {difference}" for difference in one.differences]
+    if told:
+        lines += [
+            "## On several nodes",
+            "",
+            "| group | role | definition | results |",
+            "| --- | --- | --- | --- |",
+        ]
+        for group, role, outcome in told:
+            name = short(group.roles[role].path)
+            lines.append(f"| {group.name} | {role} | `{name}` | {outcome.summary} |")
+        lines.append("")
     lines += ["## Not run", ""]
     for why in dict.fromkeys(table.left_out.values()):
         paths = [f"`{short(path)}`" for path, reason in table.left_out.items() if reason == why]

@@ -43,11 +43,19 @@ def run(
     for architecture in ARCHITECTURES:
         build_guest(architecture, IMAGES)
     with RunningLab() as lab:
+        url = by_labbook.publish(collection, lab)
+        told = []
+        for group in table.together:
+            if group.guest in guests and _wanted(group.name, only):
+                guest = guest_of(group.guest, form)
+                for role, outcome in by_labbook.run_together(lab, guest, url, group, work, seconds).items():
+                    told.append((group, role, outcome))
+                    print(f"| {group.name} | {role} | {outcome.summary} |")
         found = compare(
             lab, collection, table, guests=guests, only=only, form=form, seconds=seconds, work=work
         )
     if report is not None:
-        report.write_text(markdown(found, table))
+        report.write_text(markdown(found, table, told))
     wrong = [one for one in found if one.differences]
     print(f"{len(found)} definitions, {len(wrong)} of them not the same by hand and by Labbook")
     return 1 if wrong else 0
@@ -72,8 +80,8 @@ def compare(
         if not chosen:
             continue
         guest = guest_of(name, form)
-        hand = by_hand.run(guest, collection, chosen, work, seconds)
         ours = by_labbook.run(lab, guest, url, chosen, work, seconds)
+        hand = by_hand.run(guest, collection, chosen, work, seconds)
         for one, first, second in zip(chosen, hand, ours, strict=True):
             comparison = Comparison(path=one.path, guest=name, hand=first, labbook=second)
             print(row(comparison))
