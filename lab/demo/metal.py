@@ -14,7 +14,7 @@ from lab.kernel.errors import NotFound
 TYPE = "qemu-arm64"
 BOARD = "demo-arm64"
 OF_VM_TYPES = {"kernel_args": "quiet"}
-"""What VM types get besides: a character that a VM on an emulated host prints takes a millisecond and more."""
+"""What VM types get besides: each character that a VM on an emulated host prints takes a millisecond."""
 WORK_DIR = "/var/lib/labbook"
 """On the board's own disk."""
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from lab.demo.images import ARCHITECTURES, GuestImages
-
-ROOT = Path(__file__).parents[2]
+from tests.support.demos import demo, prepare, processes_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -28,43 +23,11 @@ def var(
 ) -> Iterator[Path]:
     """A data folder in which nothing but the images is ready."""
     folder = tmp_path_factory.mktemp("demo")
-    (folder / "images").mkdir()
-    for name in ARCHITECTURES:
-        images = guest_images(name)
-        for path in images.folder.glob(f"guest-{name}.*"):
-            (folder / "images" / path.name).hardlink_to(path)
+    prepare(
+        folder, (one for name in ARCHITECTURES for one in guest_images(name).folder.glob(f"guest-{name}.*"))
+    )
     yield folder
     assert processes_of(folder) == []
-
-
-def demo(var: Path, *arguments: str) -> subprocess.Popen[str]:
-    others = ("DJANGO_SETTINGS_MODULE", "DATABASE_URL", "REDIS_URL")
-    environment = {key: value for key, value in os.environ.items() if key not in others}
-    environment |= {"LABBOOK_VAR": str(var), "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "manage.py"), "demo", *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def processes_of(var: Path) -> list[str]:
-    """Command lines of everything that runs with this data folder or in it."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            command = " ".join(process.cmdline())
-            if str(var) in command or process.environ().get("LABBOOK_VAR") == str(var):
-                found.append(command)
-        except psutil.Error:
-            continue
-    return found
 
 
 def test_the_demo_passes_and_may_be_run_again(var: Path) -> None:
