@@ -262,6 +262,18 @@ def set_board_health(
     _change_state(name, lambda state: boards.set_health(state, health, reason, job=job), meta)
 
 
+def note_board_power(name: str, action: str, power: str, *, actor: Actor, cause: str = "") -> None:
+    """Record that its power was switched by hand. See `devices.by_hand`, which does it."""
+    meta = _meta(actor, "devices.change_board", "switch the power of boards", cause)
+    _change_state(name, lambda state: boards.note_power(state, action, power), meta)
+
+
+def check_board_is_left_to_hand(name: str, *, actor: Actor) -> None:
+    """Raise `Rejected` unless the actor may switch its power now, without getting in the way of a job."""
+    _meta(actor, "devices.change_board", "switch the power of boards", "")
+    boards.leave_to_hand(boards.exists(load_board(name).state, name))
+
+
 def retire_board(name: str, reason: str, *, actor: Actor, cause: str = "") -> None:
     """Take it out of the inventory for good; its history stays."""
     meta = _meta(actor, "devices.delete_board", "retire boards", cause)

@@ -11,6 +11,7 @@ from devices.domain.events import (
     BoardCheckRequested,
     BoardCheckUndecided,
     BoardHealthChanged,
+    BoardPowerSwitched,
     BoardRegistered,
     BoardReleased,
     BoardReserved,
@@ -57,6 +58,7 @@ def draw_device_type(event: Event, recorded: Recorded) -> None:
     BoardCheckRequested,
     BoardCheckQueued,
     BoardCheckUndecided,
+    BoardPowerSwitched,
     BoardRetired,
 )
 def draw_board(event: Event, recorded: Recorded) -> None:

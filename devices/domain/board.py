@@ -19,6 +19,7 @@ from devices.domain.events import (
     BoardCheckRequested,
     BoardCheckUndecided,
     BoardHealthChanged,
+    BoardPowerSwitched,
     BoardRegistered,
     BoardReleased,
     BoardReserved,
@@ -290,6 +291,23 @@ def retire(state: Board, reason: str) -> list[Event]:
             "and retire it when the job has ended, or cancel the job first."
         )
     return [BoardRetired(reason=checked_reason(reason, f"retire board {state.name}"))]
+
+
+def leave_to_hand(state: Board) -> None:
+    """Raise `Rejected` unless no job has the board, or could get it in the next moment."""
+    _in_use(state)
+    if state.held_by is not None:
+        raise Rejected(
+            f"Board {state.name} is reserved for job {state.held_by}, which switches its power itself:"
+            " cancel the job, or wait for its end."
+        )
+    if not state.offline:
+        raise Rejected(f"Board {state.name} could be given to a job at any moment: take it offline first.")
+
+
+def note_power(state: Board, action: str, power: str) -> list[Event]:
+    """Decide on the record that its power was switched by hand: what happened is not refused."""
+    return [BoardPowerSwitched(action=action, power=power)]
 
 
 # -- by jobs -------------------------------------------------------------------------------------

@@ -142,6 +142,18 @@ class BoardCheckUndecided(Event):
 
 @codec.register
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BoardPowerSwitched(Event):
+    """Somebody switched its power by hand. What jobs do about power is in their own events."""
+
+    type = "board.power_switched"
+    action: str
+    """``on``, ``off`` or ``cycle``."""
+    power: str
+    """What the switch says since: ``on``, ``off``, or ``unknown`` where it cannot tell."""
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoardRetired(Event):
     type = "board.retired"
     reason: str

@@ -18,6 +18,7 @@ from devices.domain.events import (
     BoardCheckRequested,
     BoardCheckUndecided,
     BoardHealthChanged,
+    BoardPowerSwitched,
     BoardRegistered,
     BoardReleased,
     BoardReserved,
@@ -118,6 +119,13 @@ def _board_words(state: Board, event: Event) -> Words:
         case BoardCheckUndecided():
             words = f"health check, job {event.job}, ended undecided" + (", once more" if event.again else "")
             return words, [], event.reason
+        case BoardPowerSwitched():
+            done = "switched off and on again" if event.action == "cycle" else f"switched {event.action}"
+            return (
+                f"power {done} by hand" + ("" if event.power == "unknown" else f", is {event.power}"),
+                [],
+                "",
+            )
         case BoardRetired():
             return "retired", [], event.reason
     return event.type, [], ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from devices import checking, commands, queries
+from devices import by_hand, checking, commands, queries
 from devices.domain.history import Entry
 from devices.management.cli import as_json, operator, settings_table
 from lab.kernel.errors import Rejected
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the board's name")
         does = parser.add_subparsers(
-            dest="do", required=True, metavar="show|check|offline|online|health|retire"
+            dest="do", required=True, metavar="show|check|offline|online|health|power|retire"
         )
         show = does.add_parser("show", help="all about it, with its last events")
         show.add_argument("--json", action="store_true", help="print JSON, for programs")
@@ -34,6 +34,10 @@ class Command(BaseCommand):
             ("retire", "take it out of the inventory for good", True),
         ):
             does.add_parser(do, help=help_).add_argument("--reason", required=required, default="")
+        power = does.add_parser(
+            "power", help="switch the power of a board that is offline, or ask for its state"
+        )
+        power.add_argument("action", choices=[*by_hand.ACTIONS, "status"])
         health = does.add_parser("health", help="note whether it works")
         health.add_argument("health", choices=["unknown", "good", "bad"])
         health.add_argument("--reason", default="", help="needed for bad")
@@ -47,6 +51,9 @@ class Command(BaseCommand):
     def _do(self, name: str, do: str, options: dict[str, Any]) -> None:
         if do == "show":
             self.stdout.write(_json(name) if options["json"] else _page(name, options["effective"]))
+            return
+        if do == "power":
+            self.stdout.write(_power(name, options["action"]))
             return
         reason, actor = options["reason"], operator()
         match do:
@@ -63,6 +70,13 @@ class Command(BaseCommand):
             case "health":
                 commands.set_board_health(name, options["health"], reason, actor=actor, cause="cli")
         self.stdout.write(_state(queries.board(name)))
+
+
+def _power(name: str, action: str) -> str:
+    if action == "status":
+        return f"Board {name}: power is {by_hand.power_state(name)}."
+    state = by_hand.switch_power(name, action, actor=operator(), cause="cli")
+    return f"Board {name}: done; power is {state}."
 
 
 def _state(board: queries.BoardView) -> str:

@@ -17,6 +17,7 @@ from devices.domain.events import (
     BoardHealthChanged,
     BoardRegistered,
     BoardReleased,
+    BoardPowerSwitched,
     BoardReserved,
     BoardRetired,
     BoardTakenOffline,
@@ -341,3 +342,20 @@ def test_a_board_that_nobody_registered_is_not_found() -> None:
     assert boards.exists(given(REGISTERED), "b1").name == "b1"
     with pytest.raises(NotFound, match="There is no board 'b2'"):
         boards.exists(Board(), "b2")
+
+
+def test_only_a_board_that_no_job_has_or_gets_is_left_to_hand() -> None:
+    boards.leave_to_hand(given(REGISTERED, OFFLINE))
+
+    with pytest.raises(Rejected, match="reserved for job 7, which switches its power itself"):
+        boards.leave_to_hand(given(REGISTERED, RESERVED, OFFLINE))
+    with pytest.raises(Rejected, match="take it offline first"):
+        boards.leave_to_hand(given(REGISTERED))
+
+
+def test_power_switched_by_hand_changes_nothing_else() -> None:
+    board = given(REGISTERED, OFFLINE)
+    events = boards.note_power(board, "cycle", "unknown")
+
+    assert events == [BoardPowerSwitched(action="cycle", power="unknown")]
+    assert fold(boards.apply, board, events) == board

@@ -1,0 +1,55 @@
+"""A board's power, switched by a person: for repair, and to see whether its configuration is right."""
+
+from __future__ import annotations
+
+from devices import commands, queries
+from devices.domain.config import BoardConfig
+from devices.drivers.board import PowerState
+from devices.drivers.power import switch
+from lab.actors import Actor
+from lab.kernel.deadline import Deadline
+from lab.kernel.errors import InfrastructureError, Rejected
+
+ACTIONS = ("on", "off", "cycle")
+
+
+def switch_power(name: str, action: str, *, actor: Actor, cause: str = "") -> PowerState:
+    """Switch a board that is offline ``on`` or ``off``, or ``cycle`` it; every switch is on the record.
+
+    Returns what the switch says since. Raises `Rejected` with its words where it does not do it.
+    """
+    if action not in ACTIONS:
+        raise Rejected(f"{action!r} is nothing to do with power: it is {', '.join(ACTIONS)}.")
+    commands.check_board_is_left_to_hand(name, actor=actor)
+    config = _switchable(name)
+    power, deadline = switch(config), _patience(config)
+    do = {"on": power.on, "off": power.off, "cycle": power.cycle}[action]
+    try:
+        state = do(deadline)
+    except InfrastructureError as exc:
+        raise Rejected(f"Board {name}: {exc}.") from exc
+    commands.note_board_power(name, action, state, actor=actor, cause=cause)
+    return state
+
+
+def power_state(name: str) -> PowerState:
+    """Ask a board's switch, whoever has the board. Raises `Rejected` with its words where it does not say."""
+    config = _switchable(name)
+    try:
+        return switch(config).state(_patience(config))
+    except InfrastructureError as exc:
+        raise Rejected(f"Board {name}: {exc}.") from exc
+
+
+def _switchable(name: str) -> BoardConfig:
+    config = queries.effective_config(name)
+    if not config.power.present:
+        raise Rejected(f"Board {name} has no power switch: its configuration has no power.method.")
+    return config
+
+
+def _patience(config: BoardConfig) -> Deadline:
+    """Return the deadline of all attempts: two switches with a look at the state before and after each."""
+    power = config.power
+    seconds = 2 * power.attempts * (3 * power.timeout + 2 * power.retry_delay) + power.off_seconds
+    return Deadline.after(seconds, "the power switch")
