@@ -23,6 +23,9 @@ class SshConfig:
     """The host's public key as in known_hosts (``ssh-ed25519 AAAA…``); any other is refused."""
     authorized_keys: str = ".ssh/authorized_keys"
     """The file on the host in which its sshd looks for the user's keys, absolute or below the home folder."""
+    patience: float = 20
+    """Seconds that the host may take to answer at all, or to end a process, before it counts as lost; more
+    where it is slow, as an emulated one is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,6 +77,7 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "key_file": rules.key_file,
         "host_key": rules.host_key,
         "authorized_keys": rules.file_on_host,
+        "patience": rules.seconds(3600),
     },
     BoardConfig: {
         "deploy": rules.one_of("none", "qemu", "netboot", "command"),

@@ -29,8 +29,6 @@ from lab.kernel.errors import DeadlineExceeded, InfrastructureError
 
 PROBE_EVERY = 5.0
 """Seconds between two keepalive questions."""
-PROBE_PATIENCE = 20.0
-"""Seconds that a host may take to answer one before the connection counts as lost."""
 MAX_CONNECTIONS = 16
 REFUSED_RETRIES = 3
 FAST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
@@ -211,8 +209,8 @@ class SshHost:
                 answered.set()
 
             threading.Thread(target=ask, daemon=True, name=f"ask {self.name}").start()
-            if not answered.wait(PROBE_PATIENCE) and not self._closed.is_set():
-                self._why_lost = f"it has not answered for {PROBE_PATIENCE:.0f} s"
+            if not answered.wait(self.config.patience) and not self._closed.is_set():
+                self._why_lost = f"it has not answered for {self.config.patience:g} s"
                 transport.close()
                 return
 

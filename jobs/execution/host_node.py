@@ -29,9 +29,6 @@ from jobs.execution.vms import kill_by_handle
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DefinitionFault, JobError, TestFault
 
-KILL_WITHIN = 30.0
-LIVENESS = 10.0
-
 
 class HostNode:
     """Does what the definition asks of the host, one action at a time."""
@@ -39,6 +36,7 @@ class HostNode:
     def __init__(self, run: Run, sync: Sync, arrival: Arrival, fetcher: Fetcher) -> None:
         self._run, self._sync, self._arrival, self._fetcher = run, sync, arrival, fetcher
         self._machine = arrival.machine
+        self._patience = self._machine.board.ssh.patience
         self._journal = run.journal
         self._plans: tuple[ShellPlan, ...] = ()
         self._want = Want()
@@ -135,7 +133,7 @@ class HostNode:
         if not machine.up:
             self._boot(action.command)
         else:
-            self._arrival.line.run("true", self._run.grace(LIVENESS, "the host's answer"))
+            self._arrival.line.run("true", self._run.grace(self._patience, "the host's answer"))
         return "an always-on host: it is up"
 
     # -- test shells -----------------------------------------------------------------------------------
@@ -169,7 +167,7 @@ class HostNode:
             except BaseException as exc:
                 self._end(console, pid_file)
                 if isinstance(exc, ConsoleEnded | TestFault):
-                    shell.run("true", self._run.grace(LIVENESS, "the host's answer"))
+                    shell.run("true", self._run.grace(self._patience, "the host's answer"))
                     exc.node, exc.action = 0, plan.action.command
                 raise
             # What the test left in the background goes on, as on any machine, until the job is over.
@@ -185,7 +183,9 @@ class HostNode:
         """End what is left of the shell in its process group."""
         try:
             kill_by_handle(
-                self._arrival.line, [pid_file], Deadline.after(KILL_WITHIN, "the end of the test shell")
+                self._arrival.line,
+                [pid_file],
+                Deadline.after(2 * self._patience, "the end of the test shell"),
             )
         except ConnectionLost:
             pass  # why is said elsewhere

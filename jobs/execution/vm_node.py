@@ -28,9 +28,6 @@ from jobs.execution.vms import VmProcess
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded, DefinitionFault, InfrastructureError, JobError, TestFault
 
-KILL_WITHIN = 30.0
-"""Seconds in which a VM's process must be gone once it is to end."""
-LIVENESS = 10.0
 PID_WITHIN = 20.0
 """Seconds that are waited for a VM's process number: an emulated host may be slow."""
 
@@ -55,6 +52,7 @@ class VmNode:
     def __init__(self, run: Run, sync: Sync, shell: HostShell, node: NodePlan) -> None:
         self._run, self._sync, self._shell, self._node = run, sync, shell, node
         self._vm = run.definition_vms[node.role]
+        self._patience = run.assignment.board.ssh.patience
         self._config = run.assignment.vm_types[node.device_type]
         self._journal = run.journal
         self._console: Console | None = None
@@ -109,7 +107,8 @@ class VmNode:
         prompts = Prompts.compile(
             (self._vm.shell_prompt,) if self._vm.shell_prompt else self._config.prompts, self._login()
         )
-        terminal = process.start(self._run.deadline.within(60, f"the start of {self._node.name}"))
+        within = self._run.assignment.board.command_timeout
+        terminal = process.start(self._run.deadline.within(within, f"the start of {self._node.name}"))
         self._console = Console(terminal, self._run.recorder(index), self._node.name)
         pid = self._pid(process)
         self._journal.facts(VmStarted(node=index, command=process.command, pid=pid, at=self._journal.now()))
@@ -153,11 +152,11 @@ class VmNode:
 
     def _died_booting(self, exc: ConsoleEnded) -> JobError:
         """Return the error for a VM that ended before it came to a shell."""
-        self._shell.run("true", self._run.grace(LIVENESS, "the host's answer"))  # raises if it is lost
+        self._shell.run("true", self._run.grace(self._patience, "the host's answer"))  # raises if it is lost
         words = f"{self._node.name} ended while it booted: {exc}"
         assert self._console is not None
         assert self._work is not None
-        failed = self._work.process.failed_command(self._run.grace(LIVENESS, "the host's answer"))
+        failed = self._work.process.failed_command(self._run.grace(self._patience, "the host's answer"))
         if failed:
             whose = "launch_with" if self._vm.launch_with else f"launch of VM type {self._node.device_type}"
             words = f"{self._node.name} could not be started, {whose}: {failed}{self._console.last_words()}"
@@ -184,7 +183,7 @@ class VmNode:
                 f"{where}/bin/lava-test-runner {where}", deadline
             )
         except (ConsoleEnded, TestFault):
-            self._shell.run("true", self._run.grace(LIVENESS, "the host's answer"))
+            self._shell.run("true", self._run.grace(self._patience, "the host's answer"))
             raise
 
     def _deliver(self, console: Console, deadline: Deadline) -> None:
@@ -213,7 +212,7 @@ class VmNode:
         assert self._work is not None
         console, self._console = self._console, None
         try:
-            self._work.process.kill(Deadline.after(KILL_WITHIN, f"the end of {self._node.name}"))
+            self._work.process.kill(Deadline.after(2 * self._patience, f"the end of {self._node.name}"))
         finally:
             if console is not None:
                 console.close()

@@ -13,8 +13,8 @@ from lab.kernel.errors import NotFound
 
 TYPE = "qemu-arm64"
 BOARD = "demo-arm64"
-OF_VM_TYPES = {"kernel_args": "quiet"}
-"""What VM types get besides: each character that a VM on an emulated host prints takes a millisecond."""
+OF_VM_TYPES = {"kernel_args": "quiet", "boot_timeout": 900}
+"""What VM types get besides: on an emulated host each character that a VM prints takes a millisecond."""
 WORK_DIR = "/var/lib/labbook"
 """On the board's own disk."""
 

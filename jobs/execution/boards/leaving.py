@@ -18,8 +18,6 @@ from lab.kernel.deadline import Deadline
 from lab.kernel.errors import JobError
 
 CONNECTION = "connection to the host"
-SYNC_WITHIN = 20.0
-"""Seconds for a host to write what it has in memory to its disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +98,9 @@ class Leaving:
         try:
             removed = remove_traces(shell, self._board, self._job, self._deadline)
             if self._machine.switched:
-                shell.run("sync", self._deadline.within(SYNC_WITHIN, "writing the host's disk"))
+                shell.run(
+                    "sync", self._deadline.within(self._board.command_timeout, "writing the host's disk")
+                )
         except JobError as exc:
             return None, str(exc)
         self._boot_id = removed.boot_id

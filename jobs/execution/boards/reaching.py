@@ -38,7 +38,7 @@ _LET_IN = (
 def let_in(console: Console, config: SshConfig, public: str, deadline: Deadline) -> None:
     """Type at a shell what lets a public key in."""
     command = _LET_IN.format(file=quote(config.authorized_keys), user=quote(config.user), key=quote(public))
-    within = deadline.within(60, f"typing a key into the console of {console.name}")
+    within = deadline.within(3 * config.patience, f"typing a key into the console of {console.name}")
     if run_command(console, command, within)[0]:
         raise InfrastructureError(
             f"the job's ssh key could not be put into {config.authorized_keys} of {config.user} by the"

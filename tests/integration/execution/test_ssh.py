@@ -190,8 +190,7 @@ def test_a_lost_connection_is_told_from_a_killed_command(config: SshConfig) -> N
 
 def test_a_frozen_host_is_found_out(config: SshConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh, "PROBE_EVERY", 0.2)
-    monkeypatch.setattr(ssh, "PROBE_PATIENCE", 1.0)
-    host = ssh.connect(config, soon())
+    host = ssh.connect(replace(config, patience=1.0), soon())
     terminal = host.terminal("echo here; exec cat", soon())
     while b"here" not in (terminal.read(1) or b""):
         pass
