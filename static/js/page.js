@@ -1,6 +1,7 @@
 // What every page has: theme switch, shortcuts, dialogs, and clocks that count up.
 import { setText } from "./dom.js";
 import { duration } from "./words.js";
+import { localise } from "./zone.js";
 
 function switchTheme() {
   const next = document.documentElement.dataset.bsTheme === "dark" ? "light" : "dark";
@@ -43,4 +44,5 @@ export function tickClocks() {
   }
 }
 tickClocks();
+localise();
 setInterval(tickClocks, 1000);

@@ -1,6 +1,7 @@
 // Number, name and buttons stay; state, board and times change.
 import { h, icon, setText } from "../dom.js";
-import { clock, duration, epoch, listed } from "../words.js";
+import { duration, epoch, listed } from "../words.js";
+import { timeOf } from "../zone.js";
 import { serverNow } from "./time.js";
 import { verdict } from "./verdict.js";
 import { rootsOf } from "./waits.js";
@@ -33,6 +34,7 @@ export function renderHeader(state) {
   const roots = state.state === "running" ? rootsOf(state, serverNow()) : [];
   if (roots.length) pills.push([`Blocked on ${listed(roots.map((one) => one.name))}`, "wait", "hourglass"]);
   put(at("pills"), JSON.stringify(pills), pills.map(pill));
+  showIcon((pills[1] ?? shown)[1]);
   document.title = `${shown[0]} · #${state.id} ${state.name} · Labbook`;
   renderBoard(state);
   renderNote(state);
@@ -42,11 +44,18 @@ export function renderHeader(state) {
   renderElapsed(state);
 }
 
+/** Show the state in the tab's icon, for who has many of them open. */
+function showIcon(tone) {
+  const link = document.querySelector('link[rel="icon"]');
+  const address = link.href.replace(/labbook(-[a-z]+)?\.svg$/, `labbook-${tone}.svg`);
+  if (link.href !== address) link.href = address;
+}
+
 /** Times that go on by themselves. */
 export function renderElapsed(state) {
   const started = epoch(state.started_at);
   at("fact-started").hidden = started === null;
-  if (started !== null) setText(value("fact-started"), clock(started));
+  if (started !== null) put(value("fact-started"), String(started), [timeOf(started)]);
   const from = started ?? epoch(state.submitted_at);
   const to = epoch(state.finished_at) ?? serverNow();
   setText(at("fact-elapsed").querySelector("dt"), started === null ? "Waited" : state.finished_at ? "Took" : "Elapsed");

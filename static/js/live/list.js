@@ -2,6 +2,7 @@
 // its live regions. What the reader points at or types in is left alone.
 import { tickClocks } from "../page.js";
 import { showFeed } from "./feed.js";
+import { localise } from "../zone.js";
 import { LiveSocket } from "./socket.js";
 
 const LEAST_PAUSE = 1000; // ms between two fetches
@@ -30,14 +31,16 @@ async function refresh() {
 function exchange(fresh) {
   for (const region of document.querySelectorAll("[data-live-region]")) {
     const other = fresh.getElementById(region.id);
-    if (!other || other.innerHTML === region.innerHTML) continue;
+    if (!other || other.innerHTML === region.dataset.drawn) continue;
     const focused = region.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     const marked = [...region.querySelectorAll("input:checked")].map((one) => one.value);
+    region.dataset.drawn = other.innerHTML;
     region.replaceChildren(...other.childNodes);
     for (const one of region.querySelectorAll("input[type=checkbox]")) one.checked = marked.includes(one.value);
     if (focused) region.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
   tickClocks();
+  localise();
   showMarked();
 }
 
