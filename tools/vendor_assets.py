@@ -26,14 +26,21 @@ TABLER_CORE = "1.6.1"
 INTER = "5.3.0"
 JETBRAINS_MONO = "5.3.0"
 TABLER_ICONS = "3.51.0"
+YAML = "2.9.1"
+JSONC_PARSER = "3.3.1"
+ESBUILD = "0.28.2"
+"""Makes one file of packages that ship many modules. It does not go into the pages itself."""
 
 ICONS = (
-    "adjustments-horizontal alert-circle alert-triangle arrow-down arrows-exchange ban bolt check "
-    "chevron-down chevron-up chevrons-down circle-dashed clock code copy device-desktop dots "
-    "download external-link eye file-text flag git-compare heart-broken history hourglass "
-    "info-circle keyboard layout-grid layout-rows link list lock login logout maximize message "
-    "minimize minus moon paperclip player-play player-stop plug plug-connected-x plus refresh search "
-    "send server shield stopwatch sun text-wrap tool upload user x"
+    "adjustments-horizontal alert-circle alert-triangle arrow-down arrows-exchange ban bolt "
+    "calendar-plus check chevron-down chevron-right chevron-up chevrons-down circle-dashed clock "
+    "clock-pause code copy device-desktop device-sd-card dots download external-link eye "
+    "file-text flag git-compare grip-vertical heart-broken heartbeat history hourglass "
+    "info-circle key keyboard layout-grid layout-rows link list lock login logout maximize "
+    "message minimize minus moon network paperclip player-pause player-play player-skip-back "
+    "player-stop player-track-next player-track-prev plug plug-connected-x plus power refresh "
+    "search send server shield shield-exclamation stopwatch sun terminal-2 text-wrap tool trash "
+    "upload user x"
 )
 
 
@@ -44,6 +51,12 @@ def main() -> None:
         inter = unpack(fetched, f"@fontsource-variable/inter@{INTER}")
         mono = unpack(fetched, f"@fontsource-variable/jetbrains-mono@{JETBRAINS_MONO}")
         icons = unpack(fetched, f"@tabler/icons@{TABLER_ICONS}")
+        yaml = unpack(fetched, f"yaml@{YAML}")
+        jsonc = unpack(fetched, f"jsonc-parser@{JSONC_PARSER}")
+        bundled = {
+            f"yaml-{YAML}/yaml.min.js": bundle(fetched, yaml / "browser/index.js"),
+            f"jsonc-parser-{JSONC_PARSER}/jsonc-parser.min.js": bundle(fetched, jsonc / "lib/esm/main.js"),
+        }
 
         shutil.rmtree(VENDOR, ignore_errors=True)
         css = (core / "dist/css/tabler.min.css").read_text()
@@ -59,6 +72,10 @@ def main() -> None:
             put(f"{folder}/LICENSE", (package / "LICENSE").read_text())
         put(f"tabler-icons-{TABLER_ICONS}/icons.svg", sprite(icons / "icons/outline"))
         put(f"tabler-icons-{TABLER_ICONS}/LICENSE", (icons / "LICENSE").read_text())
+        for name, content in bundled.items():
+            put(name, content)
+        put(f"yaml-{YAML}/LICENSE", (yaml / "LICENSE").read_text())
+        put(f"jsonc-parser-{JSONC_PARSER}/LICENSE", (jsonc / "LICENSE.md").read_text())
     write_manifest()
 
 
@@ -75,6 +92,29 @@ def unpack(scratch: Path, package: str) -> Path:
     with tarfile.open(scratch / done.stdout.split()[-1]) as archive:
         archive.extractall(target, filter="data")
     return target / "package"
+
+
+def bundle(scratch: Path, entry: Path) -> bytes:
+    """Return an ES module with everything that `entry` exports, minified."""
+    tools = scratch / "tools"
+    if not tools.exists():
+        tools.mkdir()
+        install = ["npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--prefix", "."]
+        subprocess.run([*install, f"esbuild@{ESBUILD}"], cwd=tools, check=True)
+    done = subprocess.run(
+        [
+            tools / "node_modules/.bin/esbuild",
+            entry,
+            "--bundle",
+            "--minify",
+            "--format=esm",
+            "--target=es2022",
+            "--legal-comments=none",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return done.stdout
 
 
 def put(name: str, content: str | bytes) -> None:
@@ -125,6 +165,13 @@ def write_manifest() -> None:
             "version": JETBRAINS_MONO,
             "licence": "OFL-1.1",
             "folder": f"jetbrains-mono-{JETBRAINS_MONO}",
+        },
+        {"name": "yaml", "version": YAML, "licence": "ISC", "folder": f"yaml-{YAML}"},
+        {
+            "name": "jsonc-parser",
+            "version": JSONC_PARSER,
+            "licence": "MIT",
+            "folder": f"jsonc-parser-{JSONC_PARSER}",
         },
     ]
     files = {
