@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from devices.models import Board, DeviceType
 from lab.eventstore.store import store
 from lab.kernel.events import Meta
 from lab.kernel.ports import Append
-from tests.support.inventory import register_board, register_types
+from tests.support.inventory import HOST, HOST_TYPE, register_board, register_types
 
 BOARDS = "/admin/devices/board/"
 TYPES = "/admin/devices/devicetype/"
@@ -388,3 +389,82 @@ def test_staff_that_may_change_cannot_add_or_retire(lab: None) -> None:
     assert carer.post(f"{BOARDS}add/", NEW_BOARD).status_code == 403
     assert carer.post(f"{BOARDS}b1/delete/", {"reason": "x"}).status_code == 403
     assert queries.board("b1").state == "offline"
+
+
+# -- types based on others -----------------------------------------------------------------------
+
+
+NEW_TYPE = {"name": "big", "kind": "vm", "base": "kvm", "description": "", "config": "memory: 4096\n"}
+
+
+def test_a_vm_type_is_added_on_top_of_another_one(ada: Client) -> None:
+    page = text(ada.get(f"{TYPES}add/"))
+    assert "Seconds from start to prompt." in page, "what can be configured is told below the form"
+    response = ada.post(f"{TYPES}add/", NEW_TYPE, follow=True)
+    assert "was added successfully" in text(response)
+    assert queries.vm_type_config("big").memory == 4096
+    page = text(ada.get(f"{TYPES}big/change/"))
+    assert "device type big, instead of" not in page
+    assert "device type kvm" in page, "it says where each setting comes from"
+    assert "big" in text(ada.get(f"{TYPES}kvm/change/")), "and who is based on it"
+    listed = text(ada.get(f"{TYPES}?base=kvm"))
+    assert "big" in listed
+    assert "ssh-host" not in listed.partition("changelist-filter")[0].partition("result_list")[2]
+
+
+def test_a_base_of_the_wrong_kind_is_refused_at_its_field(ada: Client) -> None:
+    response = ada.post(f"{TYPES}add/", NEW_TYPE | {"base": "ssh-host"})
+    assert errors(response, "base") == [
+        "ssh-host is a type of boards, and this one of virtual machines: choose one of its own kind."
+    ]
+
+
+def test_a_change_that_would_break_a_board_is_refused_at_the_line_with_the_board(ada: Client) -> None:
+    commands.change_device_type("ssh-host", config={**HOST_TYPE, **HOST}, actor="lab")
+    commands.change_board("b1", config={"boot": {"address": ""}}, actor="lab")
+    address = f"{TYPES}ssh-host/change/"
+    config = "runs: [kvm]\nssh:\n  user: lab\n  host: ''\nboot:\n  address: 'inet (.*)'\n"
+    response = ada.post(address, form_of(ada, address) | {"config": config})
+    (told,) = errors(response, "config")
+    assert told.startswith("With this, board b1 could not be used: Line 4: ssh.host: this is missing")
+
+
+def test_a_board_is_shown_with_where_its_settings_come_from(ada: Client) -> None:
+    page = text(ada.get(f"{BOARDS}b1/change/"))
+    assert "board b1, instead of 22 of device type ssh-host" in page
+    assert "<code>work_dir</code>" in page
+
+
+def test_a_board_is_checked_from_the_admin(ada: Client) -> None:
+    assert "do/check/" not in text(ada.get(f"{BOARDS}b1/change/"))
+    shell = {
+        "command": "lava_test_shell",
+        "parameters": {"testdef": "{metadata: {name: a}, run: {steps: [b]}}"},
+    }
+    definition = {
+        "job_name": "well?",
+        "timeout": 60,
+        "vm_group": {
+            "host": {"role": "host"},
+            "vms": [{"device_type": "kvm", "role": "g", "image": "lab:x"}],
+        },
+        "actions": [{"command": "dummy_deploy", "parameters": {"role": "host"}}, shell],
+    }
+    health = {"definition": json.dumps(definition)}
+    commands.change_board("b1", config={**HOST, "health": health}, actor="lab")
+    assert "do/check/" in text(ada.get(f"{BOARDS}b1/change/"))
+    response = ada.post(f"{BOARDS}b1/do/check/", {"reason": "pale"}, follow=True)
+    assert messages(response) == ["Board b1 is to be checked."]
+    assert queries.board("b1").check_job == 1
+    assert "being checked by" in text(response)
+    assert "do/check/" not in text(response)
+    bulk = {"action": "check_health", "_selected_action": ["b1"], "confirmed": "yes", "reason": ""}
+    assert "is being checked already" in messages(ada.post(BOARDS, bulk, follow=True))[0]
+
+
+def test_a_wrong_health_check_is_refused_at_its_line(ada: Client) -> None:
+    address = f"{TYPES}ssh-host/change/"
+    config = "runs: [kvm]\nhealth:\n  definition: |\n    job_name: x\n    timeout: soon\n"
+    response = ada.post(address, form_of(ada, address) | {"config": config})
+    (first, *_) = errors(response, "config")
+    assert first.startswith("Line 3: health.definition: line 2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,3 +113,73 @@ def test_boards_and_types_of_one_name_have_streams_of_their_own() -> None:
 
 def test_events_of_others_leave_it_alone() -> None:
     assert types.apply(DeviceType(), Event()) == DeviceType()
+
+
+# -- based on others -----------------------------------------------------------------------------
+
+
+QEMU = DeviceType(name="qemu", kind="vm", config={"qemu": "q", "machine": "virt", "memory": 64})
+BIG = DeviceType(name="big", kind="vm", base="qemu", config={"memory": 512})
+
+
+def based(*bases: DeviceType, **changed: Any) -> list[Event]:
+    return register(**{"config": {"cpu": "max"}, "bases": bases, **changed})
+
+
+def test_a_type_says_only_where_it_differs_from_what_it_is_based_on() -> None:
+    (event,) = based(BIG, QEMU)
+    assert isinstance(event, DeviceTypeRegistered)
+    assert (event.base, event.config) == ("big", {"cpu": "max"})
+    state = types.apply(NOTHING, event)
+    whole = types.whole([state, BIG, QEMU])
+    assert whole.config == {"qemu": "q", "machine": "virt", "memory": 512, "cpu": "max"}
+
+
+def test_it_must_be_right_together_with_what_it_is_based_on() -> None:
+    with pytest.raises(BadConfig, match="cpu: this is missing"):
+        based(BIG, QEMU, config={})
+    bad = replace(QEMU, config={"qemu": "q", "machine": "virt", "memory": 1})
+    with pytest.raises(
+        BadConfig, match=r"memory: 1 is out of range \(from 16 to 1048576\), set by device type qemu"
+    ):
+        based(bad)
+
+
+def test_no_type_is_based_on_itself() -> None:
+    arm = given(REGISTERED)
+    with refused("Device type arm would be based on itself (arm → big → arm): choose another one."):
+        types.change(arm, bases=[replace(BIG, base="arm"), arm])
+    with refused("Device type arm would be based on itself (arm → arm)"):
+        types.change(arm, bases=[arm])
+
+
+def test_the_base_must_be_of_the_same_kind_and_in_use() -> None:
+    with refused("Device type rack is a type of boards, and arm one of virtual machines"):
+        based(DeviceType(name="rack", kind="board"))
+    with refused("Device type qemu is retired (old): base arm on another one."):
+        based(replace(QEMU, retired="old"))
+    arm = replace(given(REGISTERED), base="qemu")
+    assert types.change(arm, bases=[replace(QEMU, retired="old")], config=dict(VM)) == []
+
+
+def test_types_are_not_based_on_each_other_without_end() -> None:
+    with refused("are more than 8 types, one based on the other"):
+        based(*[replace(QEMU, name=f"t{number}") for number in range(9)])
+
+
+def test_the_base_can_be_changed_and_taken_away() -> None:
+    arm = given(REGISTERED)
+    assert types.change(arm, bases=[QEMU]) == [DeviceTypeChanged(changes={"base": "qemu"})]
+    small = replace(arm, base="qemu", config={"cpu": "max"})
+    with pytest.raises(BadConfig, match="machine: this is missing"):
+        types.change(small, bases=[])
+    assert types.change(small, config={"cpu": "qemu64"}, under=[QEMU]) == [
+        DeviceTypeChanged(changes={"config": {"cpu": "qemu64"}})
+    ]
+
+
+def test_a_type_that_others_are_based_on_is_not_retired() -> None:
+    with refused(
+        "Device type qemu is what other types are based on (big, small): retire them, or base them on"
+    ):
+        types.check_unused("qemu", [], ["big", "small"])
