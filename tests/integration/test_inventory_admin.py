@@ -466,5 +466,6 @@ def test_a_wrong_health_check_is_refused_at_its_line(ada: Client) -> None:
     address = f"{TYPES}ssh-host/change/"
     config = "runs: [kvm]\nhealth:\n  definition: |\n    job_name: x\n    timeout: soon\n"
     response = ada.post(address, form_of(ada, address) | {"config": config})
-    (first, *_) = errors(response, "config")
-    assert first.startswith("Line 3: health.definition: line 2")
+    told = errors(response, "config")
+    assert all(one.startswith("Line 3: health.definition: line ") for one in told), told
+    assert any("line 2, column 10: timeout" in one for one in told), told
