@@ -53,7 +53,9 @@ def deploy_image(fields: Fields, common: Common, lab: LabView) -> Action:
 
 
 def deploy_kernel(fields: Fields, common: Common, lab: LabView) -> Action:
-    urls = {"kernel": fields.need("kernel", vm_file(lab, packed=True), "")}
+    # A disk that boots by itself needs no kernel, if it comes with the firmware that finds its boot loader.
+    read_kernel = fields.read if {"firmware", "rootfs"} <= {key for key, _ in fields} else fields.need
+    urls = {"kernel": read_kernel("kernel", vm_file(lab, packed=True), "")}
     urls |= {key: fields.read(key, vm_file(lab, packed=key != "rootfs"), "") for key in _LOADED[1:]}
     digests = {key: _digest_of(fields, key, f"{key}_sha256") for key in _LOADED}
     for key in _LOADED:

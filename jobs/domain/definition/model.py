@@ -95,6 +95,7 @@ class DeployImage(Action):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployKernel(Action):
     kernel: str
+    """Empty: `firmware` finds the boot loader on `rootfs`."""
     ramdisk: str = ""
     dtb: str = ""
     rootfs: str = ""

@@ -721,3 +721,16 @@ def test_names_are_listed_as_a_phrase() -> None:
 def test_the_path_of_the_whole_document_is_empty() -> None:
     assert str(ROOT) == ""
     assert str(ROOT / 0 / "a" / "b c") == '[0].a["b c"]'
+
+
+def test_a_disk_that_boots_by_itself_needs_its_firmware_and_no_kernel() -> None:
+    files = {"role": "server", "firmware": "lab:server-arm", "rootfs": "lab:client-arm"}
+    definition = accepted((DEPLOY, files))
+    action = definition.actions[1]
+    assert isinstance(action, DeployKernel)
+    assert (action.kernel, action.firmware, action.rootfs) == ("", "lab:server-arm", "lab:client-arm")
+
+    without = {"role": "server", "firmware": "lab:server-arm", "ramdisk": "lab:client-arm"}
+    (problem,) = problems(changed((DEPLOY, without)))
+    assert problem.path == DEPLOY
+    assert "kernel" in problem.message + problem.hint
