@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from jobs import commands, feed, queries
 from jobs.api.answers import HARMLESS
 from jobs.api.body import PARSERS, sent_definition, sent_value
-from jobs.api.errors import BadRequest, problems
+from jobs.api.errors import CONTENT_TYPE, NOWHERE, BadRequest, details, problems
 from jobs.api.parameters import check_known, integer, text
 from jobs.domain import reports
 from jobs.domain.definition.model import Invalid
@@ -50,9 +50,7 @@ class Nothing(APIView):
     permission_classes = ()
 
     def dispatch(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:  # type: ignore[override]
-        return HttpResponse(
-            b'{"detail":"There is nothing at this address."}', status=404, content_type="application/json"
-        )
+        return JsonResponse(details(404, NOWHERE), status=404, content_type=CONTENT_TYPE)
 
 
 class Jobs(APIView):

@@ -101,7 +101,14 @@ def test_tokens_for_nobody_are_not_made() -> None:
 def test_a_wrong_token_is_refused_even_for_reading(header: str) -> None:
     answer = Client(headers={"Authorization": header}).get(JOBS)
     assert answer.status_code == 401
-    assert answer.json() == {"detail": "This token is not valid (any more)."}
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["WWW-Authenticate"] == 'Token realm="labbook"'
+    assert answer.json() == {
+        "type": "about:blank",
+        "title": "Unauthorized",
+        "status": 401,
+        "detail": "This token is not valid (any more).",
+    }
     assert answer["WWW-Authenticate"] == 'Token realm="labbook"'
 
 
@@ -120,7 +127,7 @@ def test_visitors_may_read_what_is_public_and_do_nothing(erika: User) -> None:
     for path in ("", "definition/", "events/", "results/", "nodes/0/console/", f"attachments/{'0' * 64}/"):
         answer = visitor.get(f"{JOBS}{private}/{path}")
         assert answer.status_code == 404, path
-        assert answer.json() == {"detail": f"There is no job {private}, or you may not see it."}
+        assert answer.json()["detail"] == f"There is no job {private}, or you may not see it."
     for path in (JOBS, VALIDATE, f"{JOBS}{public}/cancel/", f"{JOBS}{public}/resubmit/"):
         answer = post(visitor, path, definition())
         assert answer.status_code == 401, path
@@ -350,7 +357,8 @@ def test_events_can_be_followed_by_position(api: Client, erika: User) -> None:
 def test_there_is_nothing_at_other_addresses(api: Client) -> None:
     for path in ("nothing/", "jobs/x/", "jobs/99999999999999999999999/", "jobs/9223372036854775808/"):
         answer = api.get(f"/api/v1/{path}")
-        assert (answer.status_code, answer.json()) == (404, {"detail": "There is nothing at this address."})
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert (answer.status_code, answer.json()["detail"]) == (404, "There is nothing at this address.")
     for path in ("jobs/77/", "jobs/9223372036854775807/", "jobs/77/nodes/0/console/", "jobs/77/events/"):
         answer = api.get(f"/api/v1/{path}")
         assert answer.status_code == 404
@@ -358,10 +366,13 @@ def test_there_is_nothing_at_other_addresses(api: Client) -> None:
     assert post(api, f"{JOBS}77/cancel/").status_code == 404
     assert post(api, f"{JOBS}77/resubmit/").status_code == 404
     assert api.delete(JOBS).status_code == 405
-    assert api.get("/api/v1/").json() == {
-        "jobs": f"http://testserver{JOBS}",
-        "validate": f"http://testserver{VALIDATE}",
+    start = api.get("/api/v1/").json()
+    assert start.items() >= {
+        ("jobs", f"http://testserver{JOBS}"),
+        ("validate", f"http://testserver{VALIDATE}"),
     }
+    for address in start.values():
+        assert api.get(address).status_code in (200, 405)
 
 
 # -- consoles ------------------------------------------------------------------------------------
@@ -400,7 +411,8 @@ def test_a_console_is_complete_when_the_job_has_finished(api: Client, erika: Use
     commands.request_cancel(number, user=erika, cause="test")
     answer = api.get(url)
     assert (answer["X-Console-Complete"], answer["X-Console-Size"], answer.content) == ("true", "0", b"")
-    assert api.get(f"{JOBS}{number}/nodes/7/console/").json() == {"detail": f"Job {number} has no node 7."}
+    no_such = api.get(f"{JOBS}{number}/nodes/7/console/")
+    assert no_such.json()["detail"] == f"Job {number} has no node 7."
     assert api.get(f"{JOBS}{number}/nodes/{2**63 - 1}/console/").status_code == 404
 
 
