@@ -143,6 +143,7 @@ def _configuration(root: Root, host_key: Path, login_key: str) -> None:
     root.link("sbin/init", "/usr/share/board/configure")
     for path in sorted(FILES.iterdir()):
         root.file(f"usr/share/board/{path.name}", path.read_bytes(), path.stat().st_mode & 0o755)
+    root.link("usr/local/bin/qemu-system-aarch64", "/usr/share/board/qemu-system-aarch64")
     # While packages are configured nothing is to be started.
     root.file("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
     root.file("etc/hostname", f"{HOST_NAME}\n")
@@ -171,7 +172,7 @@ def _configure(disk: Path, guest: GuestImages, log: Path) -> None:
         *("-accel", "tcg,thread=multi", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-kernel", str(guest.kernel), "-initrd", str(guest.initramfs)),
         *("-append", f"console={guest.architecture.console} root=/dev/vda panic=-1 quiet"),
-        *("-drive", f"file={disk},format=raw,if=none,id=disk,cache=unsafe"),
+        *("-drive", f"file={disk},format=raw,if=none,id=disk,cache=unsafe,discard=unmap"),
         *("-device", "virtio-blk-device,drive=disk", "-device", "virtio-rng-device"),
         *("-serial", f"file:{log}"),
     ]
