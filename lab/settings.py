@@ -211,6 +211,8 @@ LABBOOK: dict[str, Any] = {
     "FILE_ROOTS": env_list(
         "LABBOOK_FILE_ROOTS", [str(VAR_DIR / "images"), str(BASE_DIR / "lab" / "demo" / "examples")]
     ),
+    # Definitions that the page for submitting offers to start from, besides its own.
+    "TEMPLATES": env_str("LABBOOK_TEMPLATES"),
     "MAX_TIMEOUT": env_int("LABBOOK_MAX_TIMEOUT", 24 * 3600),
     "MAX_VMS": env_int("LABBOOK_MAX_VMS", 16),
     "MAX_DEFINITION_BYTES": env_int("LABBOOK_MAX_DEFINITION_BYTES", 1024 * 1024),

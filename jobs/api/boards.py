@@ -7,8 +7,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from jobs import health
+from jobs import availability, health
 from jobs.api.body import PARSERS, sent_value
+from jobs.api.parameters import check_known
+
+
+class Availability(APIView):
+    """Says what the lab could give a job now: boards by type, what is free, who waits; what may be named."""
+
+    def get(self, request: Request) -> Response:
+        check_known(request, ())
+        return Response(availability.availability(request.user))
 
 
 class HealthCheck(APIView):

@@ -30,6 +30,7 @@ urlpatterns = [
     path("", jobs.Start.as_view(), name="start"),
     path("events/", jobs.Feed.as_view(), name="feed"),
     path("validate/", jobs.Validate.as_view(), name="validate"),
+    path("availability/", boards.Availability.as_view(), name="availability"),
     path("jobs/", jobs.Jobs.as_view(), name="jobs"),
     path("jobs/<number:number>/", jobs.OneJob.as_view(), name="job"),
     path("jobs/<number:number>/definition/", jobs.Definition.as_view(), name="definition"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +13,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from jobs import commands, queries, rows
+from jobs.availability import availability
 from jobs.domain.definition.edit import pin_board
 from jobs.domain.definition.model import Invalid, Problem
 from jobs.domain.definition.validate import validate
 from jobs.lab_view import lab_view
+from jobs.starting_points import starting_points
 
 
 @dataclass(kw_only=True)
@@ -95,7 +98,15 @@ def _editor(request: HttpRequest, draft: Draft, *, status: int = 200) -> HttpRes
     return render(
         request,
         "jobs/submit.html",
-        {"draft": draft, "lines": text_lines(draft.text, draft.problems)},
+        {
+            "draft": draft,
+            "lines": text_lines(draft.text, draft.problems),
+            "page": {
+                "user": request.user.get_username(),
+                "templates": [dataclasses.asdict(one) for one in starting_points()],
+                "lab": availability(request.user),
+            },
+        },
         status=status,
     )
 
