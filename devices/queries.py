@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 from devices.dependents import all_types, chain_of, health_check
 from devices.domain import board as boards
 from devices.domain import device_type as types
@@ -169,6 +171,33 @@ def effective_config(name: str) -> BoardConfig:
     return config
 
 
+def device_types(*, retired: bool = False) -> list[DeviceTypeView]:
+    """All device types by name; with `retired` also those that are out of use."""
+    known = all_types()
+    by_type: dict[str, list[str]] = {}
+    for name, type_ in _in_use().values_list("name", "device_type_id"):
+        by_type.setdefault(type_, []).append(name)
+    rows = list(DeviceType.objects.order_by("name"))
+    based: dict[str, list[str]] = {}
+    for row in rows:
+        if row.retired_at is None:
+            based.setdefault(row.base, []).append(row.name)
+    return [
+        DeviceTypeView(
+            name=row.name,
+            kind=row.kind,
+            description=row.description,
+            chain=tuple(one.name for one in chain_of(row.name, known)),
+            based_on_it=tuple(based.get(row.name, ())),
+            boards=tuple(by_type.get(row.name, ())),
+            retired=row.retired_reason,
+            version=row.version,
+        )
+        for row in rows
+        if retired or row.retired_at is None
+    ]
+
+
 def device_type(name: str) -> DeviceTypeView:
     """One device type. Raises `NotFound`."""
     row = _type(name)
@@ -240,7 +269,7 @@ def device_type_history(name: str) -> list[Entry]:
     return history.device_type_history(recorded)[::-1]
 
 
-def _in_use() -> Iterable[Board]:
+def _in_use() -> QuerySet[Board]:
     return Board.objects.exclude(state="retired").order_by("name")
 
 

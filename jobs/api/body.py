@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from django.conf import settings
@@ -11,10 +12,13 @@ from django.http import QueryDict
 from rest_framework.parsers import BaseParser, FormParser, MultiPartParser
 from rest_framework.request import Request
 
+from devices.domain.config_text import read_config
 from jobs.api.errors import BadRequest, TooLarge
-from jobs.domain.definition.document import Mapping, Scalar, plain
+from jobs.domain.definition import document
+from jobs.domain.definition.document import Scalar, plain
 from jobs.domain.definition.model import Invalid
 from jobs.domain.definition.parse import parse
+from jobs.domain.definition.reading import did_you_mean, one_of
 
 OVERHEAD = 64 * 1024
 """Bytes around a definition: the form's boundaries, other fields."""
@@ -51,6 +55,50 @@ def sent_value(request: Request, key: str) -> str:
     """Return a string from a form or a JSON object; empty if there is none."""
     data = _data(request)
     value = data.get(key, "") if isinstance(data, QueryDict) else _object(data).get(key, "")
+    return _string(key, value)
+
+
+class Sent:
+    """The fields of a JSON object (or of a form, as texts). Raises `BadRequest` for what does not fit."""
+
+    def __init__(self, request: Request, known: Sequence[str]) -> None:
+        data = _data(request)
+        self._fields: dict[str, Any] = data.dict() if isinstance(data, QueryDict) else _object(data)
+        for key in self._fields:
+            if key not in known:
+                hint = did_you_mean(key, known, f"known here: {one_of(known)}")
+                raise BadRequest(f"Unknown field {key[:60]!r}; {hint}")
+
+    def string(self, key: str) -> str | None:
+        """Return a text; None if there is none."""
+        return _string(key, self._fields[key]) if key in self._fields else None
+
+    def needed(self, key: str) -> str:
+        value = self.string(key)
+        if not value:
+            raise BadRequest(f"{key} is missing: send a JSON object with it.")
+        return value
+
+    def strings(self, key: str) -> list[str] | None:
+        """Return a list of texts; None if there is none."""
+        if key not in self._fields:
+            return None
+        value = self._fields[key]
+        if not isinstance(value, list):
+            raise BadRequest(f"{key} must be a list of strings.")
+        return [_string(f"{key}[{index}]", one) for index, one in enumerate(value)]
+
+    def config(self) -> dict[str, Any] | None:
+        """Return a configuration, sent as an object or as its text. Raises `BadConfig`."""
+        if "config" not in self._fields:
+            return None
+        value = self._fields["config"]
+        if isinstance(value, Mapping):
+            return read_config(json.dumps(value, ensure_ascii=False)).config
+        return read_config(_string("config", value)).config
+
+
+def _string(key: str, value: object) -> str:
     if not isinstance(value, str):
         raise BadRequest(f"{key} must be a string.")
     if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
@@ -115,9 +163,11 @@ def _envelope(text: str) -> dict[str, Any]:
         root = parse(text, max_bytes=_longest_body()).root
     except Invalid:
         return {}  # which will be said, with all problems, by whoever takes the text for a definition
-    if isinstance(root, Mapping) and [entry.key for entry in root.entries] == ["definition"]:
+    if isinstance(root, document.Mapping) and [entry.key for entry in root.entries] == ["definition"]:
         value = root.entries[0].value
-        if isinstance(value, Mapping) or (isinstance(value, Scalar) and isinstance(value.value, str)):
+        if isinstance(value, document.Mapping) or (
+            isinstance(value, Scalar) and isinstance(value.value, str)
+        ):
             return {"definition": plain(value)}
     return {}
 
@@ -129,7 +179,7 @@ def _object(text: str) -> dict[str, Any]:
         root = parse(text).root
     except Invalid as error:
         raise BadRequest(f"The body cannot be read: {error}") from error
-    if not isinstance(root, Mapping):
+    if not isinstance(root, document.Mapping):
         raise BadRequest("The body must be a JSON object.")
     found: dict[str, Any] = plain(root)
     return found

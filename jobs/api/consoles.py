@@ -11,8 +11,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs import console_log, files, queries
+from jobs.api import shapes
 from jobs.api.answers import HARMLESS
 from jobs.api.errors import BadRequest
+from jobs.api.operations import BINARY, TEXT, limit, operation, query, shape
 from jobs.api.parameters import LARGEST, check_known, integer
 from lab.kernel.errors import NotFound
 
@@ -33,6 +35,25 @@ class Console(APIView):
     X-Console-Complete is true.
     """
 
+    @operation(
+        "read_console",
+        "What a node printed",
+        kinds={
+            "text/plain": TEXT,
+            "application/json": {"oneOf": [shape(shapes.ConsoleLines), shape(shapes.ConsoleTimes)]},
+        },
+        asks=[
+            query("offset", int, "Bytes from the start; negative: from the end."),
+            limit(LARGEST_PIECE, PIECE),
+            query("lines", words="FROM:COUNT, counted from 0; a negative FROM counts from the end."),
+            query("times", one_of=("1",), words="When it had grown how far."),
+        ],
+        headers={
+            "X-Console-Offset": "Where these bytes begin.",
+            "X-Console-Size": "How many there are so far.",
+            "X-Console-Complete": "`true`: no more will come.",
+        },
+    )
     def get(self, request: Request, number: int, index: int) -> HttpResponseBase:
         check_known(request, ("offset", "limit", "lines", "times"))
         # Asked before reading: a console that is complete by then is read completely.
@@ -60,6 +81,7 @@ class Console(APIView):
 class Attachment(APIView):
     """A file that a test attached."""
 
+    @operation("read_attachment", "A file of a test", kinds={"application/octet-stream": BINARY})
     def get(self, request: Request, number: int, sha256: str) -> HttpResponseBase:
         row = queries.job_attachment(request.user, number, sha256)
         try:

@@ -20,8 +20,10 @@ from devices.images import queries as library
 from devices.images.content import PIECE, pieces_of
 from devices.images.queries import ImageView
 from jobs import queries
+from jobs.api import shapes
 from jobs.api.answers import HARMLESS
 from jobs.api.errors import BadRequest
+from jobs.api.operations import BINARY, TEXT, operation, query
 from jobs.api.parameters import check_known
 from lab.kernel.errors import NotFound
 
@@ -42,11 +44,32 @@ class Images(APIView):
 
     parser_classes = [MultiPartParser]
 
+    scope = "admin"
+
+    @operation(
+        "list_images",
+        "The images",
+        gives=shapes.Images,
+        asks=[query("retired", one_of=("1",), words="Also these.")],
+    )
     def get(self, request: Request) -> Response:
         check_known(request, ("retired",))
         found = library.images(retired=request.query_params.get("retired") == "1")
         return Response({"images": [_row(one) for one in found]})
 
+    @operation(
+        "upload_image",
+        "Upload an image by a form",
+        gives=shapes.WholeImage,
+        status=(200, 201),
+        sends={
+            "multipart/form-data": {
+                "type": "object",
+                "properties": {"name": TEXT, "file": BINARY} | dict.fromkeys(UPLOAD, TEXT),
+                "required": ["name", "file"],
+            }
+        },
+    )
     def post(self, request: Request) -> Response:
         commands.may_upload(request.user)
         form = _form(request)
@@ -75,10 +98,21 @@ class OneImage(APIView):
 
     parser_classes = [AnyBytes]
 
+    scope = "admin"
+
+    @operation("show_image", "All about an image", gives=shapes.WholeImage)
     def get(self, request: Request, name: str) -> Response:
         check_known(request, ())
         return Response(_detail(request, name))
 
+    @operation(
+        "put_image",
+        "Upload an image",
+        gives=shapes.WholeImage,
+        status=(200, 201),
+        sends={"application/octet-stream": BINARY},
+        asks=[query(one) for one in UPLOAD],
+    )
     def put(self, request: Request, name: str) -> Response:
         check_known(request, UPLOAD)
         commands.may_upload(request.user)
@@ -100,6 +134,7 @@ class OneImage(APIView):
 class Content(APIView):
     """The bytes of the newest version, for those who are logged in."""
 
+    @operation("read_image", "The bytes of an image", kinds={"application/octet-stream": BINARY})
     def get(self, request: Request, name: str) -> HttpResponseBase:
         check_known(request, ())
         if not request.user.is_authenticated:

@@ -11,13 +11,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs import commands, feed, queries
+from jobs.api import shapes
+from jobs.api import shapes_inventory as inventory_shapes
 from jobs.api.answers import HARMLESS
 from jobs.api.body import PARSERS, sent_definition, sent_value
 from jobs.api.errors import CONTENT_TYPE, NOWHERE, BadRequest, details, problems
-from jobs.api.parameters import check_known, integer, text
+from jobs.api.operations import TEXT, header, limit, operation, query
+from jobs.api.parameters import check_known, integer, next_page, text
 from jobs.domain import reports
 from jobs.domain.definition.model import Invalid
 from jobs.domain.definition.nodes import plan_nodes
+from jobs.domain.definition.reading import one_of
 from jobs.domain.definition.validate import validate
 from jobs.lab_view import lab_view
 from jobs.queries import Filters
@@ -29,25 +33,37 @@ LONGEST_KEY = 100
 NO_DEFINITION = (
     "The request holds no definition: send it as the body (JSON or YAML), or as the field definition."
 )
+DEFINITION = {
+    "application/yaml": TEXT,
+    "application/json": {"type": "object"},
+    "multipart/form-data": {
+        "type": "object",
+        "properties": {"definition": {**TEXT, "format": "binary"}},
+        "required": ["definition"],
+    },
+}
+"""A definition as it may be sent: the text itself, an envelope around it, or a form."""
+KEY = header("Idempotency-Key", "Sent again with the same key, no second job is made.")
+LOCATION = {"Location": "The job's address."}
+STATES = ("queued", "assigned", "running", "canceling", "finished", "open")
+ORDERS = ("newest", "oldest")
 FILTERS = ("state", "outcome", "submitter", "board", "host_type", "text")
 
 
 class Start(APIView):
     """Where the API begins."""
 
+    @operation("start", "Where the API begins", gives=shapes.Start)
     def get(self, request: Request) -> Response:
-        return Response(
-            {
-                name: request.build_absolute_uri(reverse(f"api:{name}"))
-                for name in ("jobs", "validate", "feed")
-            }
-        )
+        names = ("jobs", "validate", "feed", "boards", "device-types", "images", "schema", "docs")
+        return Response({name: request.build_absolute_uri(reverse(f"api:{name}")) for name in names})
 
 
 class Nothing(APIView):
     """All other addresses below the API's."""
 
     permission_classes = ()
+    schema = None
 
     def dispatch(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:  # type: ignore[override]
         return JsonResponse(details(404, NOWHERE), status=404, content_type=CONTENT_TYPE)
@@ -58,14 +74,47 @@ class Jobs(APIView):
 
     parser_classes = PARSERS
 
+    @operation(
+        "list_jobs",
+        "Jobs, newest first",
+        gives=shapes.Jobs,
+        asks=[
+            query("state", one_of=STATES, words="`open`: all that have not ended."),
+            query("outcome", one_of=("complete", "incomplete", "canceled")),
+            query("submitter"),
+            query("board"),
+            query("host_type"),
+            query("text", words="Words, or how they begin, in names, types, roles or the definition."),
+            query("order", one_of=ORDERS),
+            query("before", int, "Only jobs with lower numbers."),
+            query("after", int, "Only jobs with higher numbers; the oldest of them first."),
+            limit(MAX_PAGE, queries.PAGE),
+        ],
+    )
     def get(self, request: Request) -> Response:
-        check_known(request, (*FILTERS, "before", "limit"))
-        limit = integer(request, "limit", queries.PAGE, low=1, high=MAX_PAGE)
-        before = integer(request, "before", 0) or None
+        check_known(request, (*FILTERS, "order", "before", "after", "limit"))
+        size = integer(request, "limit", queries.PAGE, low=1, high=MAX_PAGE)
+        before, after = (integer(request, name, 0) or None for name in ("before", "after"))
+        if (order := text(request, "order") or ("oldest" if after else "newest")) not in ORDERS:
+            raise BadRequest(f"order must be {one_of(ORDERS)}, not {order[:60]!r}.")
+        if (before and after) or (before if order == "oldest" else after):
+            raise BadRequest("before is for order=newest, after for order=oldest.")
         filters = cast(Filters, {name: text(request, name) for name in FILTERS})
-        found = queries.job_list(request.user, filters, before=before, limit=limit + 1)
-        return Response({"jobs": found[:limit], "next": _next(request, found, limit)})
+        upwards = {"after": after or 0} if order == "oldest" else {"before": before}
+        found = queries.job_list(request.user, filters, **upwards, limit=size + 1)
+        if order == "oldest":
+            found.reverse()
+        return Response({"jobs": found[:size], "next": _next(request, found, size, order)})
 
+    @operation(
+        "submit_job",
+        "Submit a job",
+        gives=shapes.Made,
+        status=201,
+        sends=DEFINITION,
+        asks=[KEY],
+        headers=LOCATION,
+    )
     def post(self, request: Request) -> Response:
         definition = sent_definition(request)
         if definition is None:
@@ -77,6 +126,12 @@ class Jobs(APIView):
 class OneJob(APIView):
     """Everything that is known of a job; with ``?after=`` of its rows only those touched since."""
 
+    @operation(
+        "show_job",
+        "All about a job",
+        gives=shapes.WholeJob,
+        asks=[query("after", int, "Only rows that were touched after this position.")],
+    )
     def get(self, request: Request, number: int) -> Response:
         check_known(request, ("after",))
         return Response(queries.job_snapshot(request.user, number, integer(request, "after", 0)))
@@ -85,6 +140,7 @@ class OneJob(APIView):
 class Definition(APIView):
     """The text of a definition, to the letter."""
 
+    @operation("show_definition", "The definition as it was submitted", kinds={"text/plain": TEXT})
     def get(self, request: Request, number: int) -> HttpResponse:
         queries.seen_job(request.user, number)
         return HttpResponse(queries.definition_text(number), content_type="text/plain; charset=utf-8")
@@ -93,6 +149,12 @@ class Definition(APIView):
 class Events(APIView):
     """What happened, in order."""
 
+    @operation(
+        "list_job_events",
+        "What happened to a job",
+        gives=shapes.JobEvents,
+        asks=[query("after", int, "Only events after this position."), limit(MAX_EVENTS, 1000)],
+    )
     def get(self, request: Request, number: int) -> Response:
         check_known(request, ("after", "limit"))
         after = integer(request, "after", 0)
@@ -107,6 +169,16 @@ class Events(APIView):
 class Feed(APIView):
     """All that happens in the lab, in order, as far as one may see it."""
 
+    @operation(
+        "follow_lab",
+        "What happens in the lab",
+        gives=shapes.Feed,
+        asks=[
+            query("after", int, "Only events after this position."),
+            query("type", words="Types of events, joined by commas."),
+            limit(MAX_EVENTS, feed.MOST),
+        ],
+    )
     def get(self, request: Request) -> Response:
         check_known(request, ("after", "limit", "type"))
         after = integer(request, "after", 0)
@@ -118,6 +190,7 @@ class Feed(APIView):
 class Results(APIView):
     """All results, in the order they were reported."""
 
+    @operation("list_results", "The results of a job", gives=shapes.Results)
     def get(self, request: Request, number: int) -> Response:
         row = queries.seen_job(request.user, number)
         counts = {"pass": row.passed, "fail": row.failed, "skip": row.skipped, "unknown": row.unknown}
@@ -127,6 +200,7 @@ class Results(APIView):
 class Document(APIView):
     """Everything that came of a job as one document: what ``submit_results`` sends to a server."""
 
+    @operation("show_document", "A job as one document", kinds={"application/json": {"type": "object"}})
     def get(self, request: Request, number: int) -> Response:
         queries.seen_job(request.user, number)
         return Response(result_document(number))
@@ -135,8 +209,13 @@ class Document(APIView):
 class Report(APIView):
     """All results in a form that other programs read: ``xml`` (JUnit), ``tap`` (version 13), ``csv``."""
 
-    def get(self, request: Request, number: str, form: str) -> HttpResponse:
-        job, rows = queries.report(request.user, int(number))
+    @operation(
+        "report_results",
+        "The results for other programs",
+        kinds={"application/xml": TEXT, "text/plain": TEXT, "text/csv": TEXT},
+    )
+    def get(self, request: Request, number: int, form: str) -> HttpResponse:
+        job, rows = queries.report(request.user, number)
         match form:
             case "xml":
                 text, kind = reports.junit(job, rows), "application/xml"
@@ -156,6 +235,14 @@ class Cancel(APIView):
 
     parser_classes = PARSERS
 
+    @operation(
+        "cancel_job",
+        "Cancel a job",
+        gives=shapes.WholeJob,
+        status=202,
+        sends=inventory_shapes.Reason,
+        needs_body=False,
+    )
     def post(self, request: Request, number: int) -> Response:
         reason = sent_value(request, "reason")
         commands.request_cancel(number, reason[:1000], user=request.user, cause="api")
@@ -167,6 +254,16 @@ class Resubmit(APIView):
 
     parser_classes = PARSERS
 
+    @operation(
+        "resubmit_job",
+        "Run a job again",
+        gives=shapes.Made,
+        status=201,
+        sends=DEFINITION,
+        needs_body=False,
+        asks=[query("board", one_of=("same",), words="Pin the board it had."), KEY],
+        headers=LOCATION,
+    )
     def post(self, request: Request, number: int) -> Response:
         check_known(request, ("board",))
         if (board := text(request, "board")) not in ("", "same"):
@@ -188,6 +285,13 @@ class Validate(APIView):
 
     parser_classes = PARSERS
 
+    @operation(
+        "validate_definition",
+        "Check a definition",
+        gives=shapes.Validation,
+        sends=DEFINITION,
+        needs_body=False,
+    )
     def post(self, request: Request) -> Response:
         definition = sent_definition(request) or ""
         try:
@@ -215,9 +319,8 @@ def _created(request: Request, number: int) -> Response:
     return Response({"id": number, "url": url}, 201, headers={"Location": url})
 
 
-def _next(request: Request, found: list[queries.JsonObject], limit: int) -> str | None:
-    if len(found) <= limit:
+def _next(request: Request, found: list[queries.JsonObject], size: int, order: str) -> str | None:
+    if len(found) <= size:
         return None
-    parameters = request.query_params.copy()
-    parameters["before"] = str(found[limit - 1]["id"])
-    return request.build_absolute_uri(f"{request.path}?{parameters.urlencode()}")
+    name, other = ("after", "before") if order == "oldest" else ("before", "after")
+    return next_page(request, without=other, **{name: found[size - 1]["id"]})

@@ -39,3 +39,12 @@ def integer(request: Request, name: str, default: int, *, low: int = 0, high: in
         upper = "" if high == LARGEST else f" to {high}"
         raise BadRequest(f"{name} must be a whole number from {low}{upper}, not {value[:60]!r}.")
     return number
+
+
+def next_page(request: Request, *, without: str = "", **cursor: object) -> str:
+    """Return the address of the page after this one: the same request with another cursor."""
+    parameters = request.query_params.copy()
+    parameters.pop(without, None)
+    for name, value in cursor.items():
+        parameters[name] = str(value)
+    return request.build_absolute_uri(f"{request.path}?{parameters.urlencode()}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path, register_converter
 
-from jobs.api import boards, consoles, images, jobs
+from jobs.api import boards, comparing, consoles, device_types, documentation, images, jobs
 from jobs.api.parameters import LARGEST
 
 
@@ -23,7 +23,20 @@ class Number:
         return str(value)
 
 
+class ReportForm:
+    """A form in which results are told to other programs."""
+
+    regex = "xml|tap|csv"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
 register_converter(Number, "number")
+register_converter(ReportForm, "report")
 
 app_name = "api"
 urlpatterns = [
@@ -36,17 +49,32 @@ urlpatterns = [
     path("jobs/<number:number>/definition/", jobs.Definition.as_view(), name="definition"),
     path("jobs/<number:number>/events/", jobs.Events.as_view(), name="events"),
     path("jobs/<number:number>/results/", jobs.Results.as_view(), name="results"),
-    re_path(
-        r"^jobs/(?P<number>[0-9]{1,18})/results\.(?P<form>xml|tap|csv)$", jobs.Report.as_view(), name="report"
-    ),
+    path("jobs/<number:number>/results.<report:form>", jobs.Report.as_view(), name="report"),
     path("jobs/<number:number>/document/", jobs.Document.as_view(), name="document"),
     path("jobs/<number:number>/cancel/", jobs.Cancel.as_view(), name="cancel"),
     path("jobs/<number:number>/resubmit/", jobs.Resubmit.as_view(), name="resubmit"),
     path("jobs/<number:number>/nodes/<number:index>/console/", consoles.Console.as_view(), name="console"),
     path("jobs/<number:number>/attachments/<str:sha256>/", consoles.Attachment.as_view(), name="attachment"),
+    path("compare/<number:a>/<number:b>/", comparing.Compare.as_view(), name="compare"),
+    path("trends/", comparing.Trend.as_view(), name="trends"),
+    path("boards/", boards.Boards.as_view(), name="boards"),
+    path("boards/<str:name>/", boards.OneBoard.as_view(), name="board"),
+    path("boards/<str:name>/history/", boards.History.as_view(), name="board-history"),
+    path("boards/<str:name>/reservations/", boards.Reservations.as_view(), name="reservations"),
+    path("boards/<str:name>/offline/", boards.Offline.as_view(), name="offline"),
+    path("boards/<str:name>/online/", boards.Online.as_view(), name="online"),
+    path("boards/<str:name>/retire/", boards.Retire.as_view(), name="retire-board"),
+    path("boards/<str:name>/health/", boards.Health.as_view(), name="health"),
     path("boards/<str:name>/health-check/", boards.HealthCheck.as_view(), name="health-check"),
+    path("boards/<str:name>/power/", boards.Power.as_view(), name="power"),
+    path("device-types/", device_types.DeviceTypes.as_view(), name="device-types"),
+    path("device-types/<str:name>/", device_types.OneDeviceType.as_view(), name="device-type"),
+    path("device-types/<str:name>/history/", device_types.History.as_view(), name="device-type-history"),
+    path("device-types/<str:name>/retire/", device_types.Retire.as_view(), name="retire-device-type"),
     path("images/", images.Images.as_view(), name="images"),
     path("images/<str:name>/", images.OneImage.as_view(), name="image"),
     path("images/<str:name>/content/", images.Content.as_view(), name="image-content"),
+    path("schema/", documentation.Schema.as_view(), name="schema"),
+    path("docs/", documentation.Docs.as_view(), name="docs"),
     re_path("", jobs.Nothing.as_view()),
 ]

@@ -119,3 +119,42 @@ def test_the_history_of_a_name_is_read_along_an_index(asha: User) -> None:
     plan = ended.order_by("-id")[:50].explain()
     assert "job_name" in plan or "Seq Scan" in plan  # PostgreSQL does not bother for one row
     assert [one["id"] for one in queries.runs_of(asha, "a job")] == [1]
+
+
+def test_programs_compare_jobs_and_follow_a_case(client: Client, asha: User) -> None:
+    run(asha, "pass", "100", b"[    1.000000] boot\r\nfast\r\n")
+    run(asha, "fail", "80", b"[    2.000000] boot\r\nslow\r\n")
+    told = client.get("/api/v1/compare/1/2/").json()
+    assert (told["a"]["id"], told["b"]["id"], told["total"], told["same"]) == (1, 2, 1, 0)
+    (changed,) = told["changed"]
+    assert (changed["case"], changed["change"], changed["worse"]) == ("bandwidth", "fails now", True)
+    assert [one["percent"] for one in told["measured"]] == [-20.0]
+    assert (told["definition"]["changed"], told["console"]) == (0, None)
+    console = client.get(f"/api/v1/compare/1/2/?node={changed['node']}").json()["console"]
+    assert [line["text"] for line in console["difference"]["lines"] if line["kind"] == "-"] == ["fast"]
+    odd = client.get("/api/v1/compare/1/2/?node=none")
+    assert (odd.status_code, changed["node"] in odd.json()["detail"]) == (400, True)
+    case = f"name=a job&node={changed['node']}&suite=smoke&case=bandwidth"
+    runs = client.get(f"/api/v1/trends/?{case}").json()["runs"]
+    assert [(one["job"]["id"], one["result"]["measurement"]) for one in runs] == [(1, "100"), (2, "80")]
+    assert [one["job"]["id"] for one in client.get(f"/api/v1/trends/?{case}&before=2").json()["runs"]] == [1]
+    assert client.get("/api/v1/trends/?name=a job").status_code == 400
+
+
+def test_programs_read_the_list_of_jobs_in_either_order(client: Client, asha: User) -> None:
+    for _ in range(3):
+        submit(asha)
+
+    def walked(address: str | None) -> list[int]:
+        found = []
+        while address:
+            page = client.get(address).json()
+            found += [one["id"] for one in page["jobs"]]
+            address = page["next"]
+        return found
+
+    assert walked("/api/v1/jobs/?limit=2") == [3, 2, 1]
+    assert walked("/api/v1/jobs/?limit=2&order=oldest") == [1, 2, 3]
+    assert walked("/api/v1/jobs/?limit=1&after=1") == [2, 3]
+    for wrong in ("order=up", "after=1&before=3", "order=oldest&before=2", "order=newest&after=1"):
+        assert client.get(f"/api/v1/jobs/?{wrong}").status_code == 400
