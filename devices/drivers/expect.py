@@ -291,11 +291,13 @@ def expect(
 ) -> Match:
     """Return the first match of a pattern in what has not been read yet; the rest of its line is dropped.
 
-    `signs`: raise `GaveUp` when the machine says one of them. `nudge_after`: type a newline whenever the
-    console has been silent for so many seconds (a kernel message may have overwritten the prompt).
+    `signs`: raise `GaveUp` when the machine says one of them. `nudge_after`: type a newline when the console
+    has been silent for so many seconds (a kernel message may have overwritten the prompt), and each further one
+    after twice the time as long as nothing comes: a machine that does not read yet must not find dozens of them
+    when it starts to. (Linux empties a PL011's buffer then, and never hears of what is left in QEMU's.)
     """
     search = Search([*patterns, *(sign.pattern for sign in signs)])
-    nudged = time.monotonic()
+    nudged, patience = time.monotonic(), nudge_after
     while True:
         chunks = console.read(deadline, 0.5)
         for number, chunk in enumerate(chunks):
@@ -307,9 +309,13 @@ def expect(
                 raise gave_up(console, signs[match.index - len(patterns)], match.line)
             return match
         now = time.monotonic()
-        if nudge_after is not None and now - max(nudged, console.heard_at) >= nudge_after:
+        if nudge_after is None or patience is None:
+            continue
+        if console.heard_at > nudged:
+            patience = nudge_after
+        if now - max(nudged, console.heard_at) >= patience:
             console.send(b"\n", deadline)
-            nudged = now
+            nudged, patience = now, 2 * patience
 
 
 def gave_up(console: Console, sign: Sign, line: str) -> GaveUp:

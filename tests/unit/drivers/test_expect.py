@@ -222,6 +222,14 @@ def test_a_silent_console_is_nudged() -> None:
     assert terminal.typed == b"\n"
 
 
+def test_a_machine_that_does_not_read_yet_is_not_nudged_over_and_over() -> None:
+    terminal = Scripted(b"booting\r\n")
+    with Console(terminal, Record(), "vm") as console, pytest.raises(DeadlineExceeded):
+        expect(console, [PROMPT], soon(4), nudge_after=0.1)
+
+    assert 1 < len(terminal.typed) <= 5
+
+
 def test_a_full_record_ends_the_console_for_whoever_waits() -> None:
     def full(data: bytes) -> int:
         raise ConsoleFull("vm has printed more than 100 bytes")
