@@ -292,9 +292,10 @@ def expect(
     """Return the first match of a pattern in what has not been read yet; the rest of its line is dropped.
 
     `signs`: raise `GaveUp` when the machine says one of them. `nudge_after`: type a newline when the console
-    has been silent for so many seconds (a kernel message may have overwritten the prompt), and each further one
-    after twice the time as long as nothing comes: a machine that does not read yet must not find dozens of them
-    when it starts to. (Linux empties a PL011's buffer then, and never hears of what is left in QEMU's.)
+    has been silent for so many seconds (a kernel message may have overwritten the prompt), and each further
+    one after twice the time as long as nothing comes: a machine that does not read yet must not find dozens
+    of them when it starts to. (Linux empties a PL011's buffer then, and never hears of what is left in
+    QEMU's.)
     """
     search = Search([*patterns, *(sign.pattern for sign in signs)])
     nudged, patience = time.monotonic(), nudge_after
