@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,6 +18,7 @@ from devices.management.cli import as_json, operator
 from jobs import follow, queries
 from jobs.domain.definition.model import Invalid, Problem
 from jobs.queries import JsonObject
+from jobs.terminal import problem_lines
 from lab.kernel.errors import Conflict, Rejected
 
 INVALID = 2
@@ -88,13 +90,7 @@ def refusals(source: str = "") -> Iterator[None]:
 
 def problems(found: list[Problem] | tuple[Problem, ...], source: str) -> str:
     """Return problems as compilers print them: ``job.yaml:12:5: timeout: must be …``."""
-    name = "(standard input)" if source == "-" else source or "definition"
-    lines = []
-    for problem in found:
-        path = f"{problem.path}: " if problem.path else ""
-        hint = f" ({problem.hint})" if problem.hint else ""
-        lines.append(f"{name}:{problem.line}:{problem.column}: {path}{problem.message}{hint}")
-    return "\n".join(follow.plain_text(line) for line in lines)
+    return problem_lines([asdict(problem) for problem in found], source)
 
 
 def number_and_wait(number: int, out: TextIO, options: dict[str, Any]) -> None:

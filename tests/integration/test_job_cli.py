@@ -28,6 +28,7 @@ from jobs.domain.events import (
     WaitEnded,
     WaitStarted,
 )
+from jobs.harmless import LONGEST_SEQUENCE, Harmless
 from jobs.management import cli
 from jobs.management.commands import console
 from jobs.recorder import Recorder
@@ -489,13 +490,13 @@ def test_a_console_is_followed_to_the_end_of_the_job(erika: User) -> None:
     ],
 )
 def test_on_a_terminal_a_console_is_text_and_colours(printed: bytes, shown: bytes) -> None:
-    assert console.Harmless().feed(printed + b".") == shown + b"."
-    torn = console.Harmless()
+    assert Harmless().feed(printed + b".") == shown + b"."
+    torn = Harmless()
     pieces = [torn.feed(bytes([byte])) for byte in printed + b"."]
     assert b"".join(pieces) == shown + b"."
 
 
 def test_a_sequence_without_an_end_does_not_hold_the_console_back() -> None:
-    clean = console.Harmless()
+    clean = Harmless()
     assert clean.feed(b"\x1b]0;" + b"x" * 10) == b""
-    assert b"x" in clean.feed(b"x" * console.LONGEST_SEQUENCE)
+    assert b"x" in clean.feed(b"x" * LONGEST_SEQUENCE)

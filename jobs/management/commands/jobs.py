@@ -6,11 +6,11 @@ from typing import Any, cast
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from devices.management.cli import as_json, table
+from devices.management.cli import as_json
 from jobs import queries
-from jobs.follow import plain_text
 from jobs.management.cli import everything
-from jobs.queries import Filters, JsonObject
+from jobs.queries import Filters
+from jobs.terminal_pages import job_table
 
 FILTERS = ("state", "outcome", "submitter", "board", "host_type", "text")
 
@@ -43,18 +43,4 @@ class Command(BaseCommand):
                 "There are no such jobs." if any(filters.values()) else "There are no jobs yet."
             )
         else:
-            heads = ("JOB", "STATE", "PASS", "FAIL", "BOARD", "SUBMITTER", "SUBMITTED (UTC)", "NAME")
-            self.stdout.write(table(heads, [_row(job) for job in found]))
-
-
-def _row(job: JsonObject) -> tuple[str, ...]:
-    return (
-        str(job["id"]),
-        job["outcome"] or job["state"],
-        str(job["counts"]["pass"]),
-        str(job["counts"]["fail"]),
-        job["board"] or f"({job['host_type']})",
-        job["submitter"],
-        job["submitted_at"][:16].replace("T", " "),
-        plain_text(job["name"]) + ("  [health check]" if job["health_check"] else ""),
-    )
+            self.stdout.write(job_table(found))

@@ -1,0 +1,131 @@
+"""The words of the command line, and what becomes of failures."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from lab.cli import commands
+from lab.cli.api import Api
+from lab.cli.failing import FAILED, INTERRUPTED, Failed
+from lab.cli.settings import access
+
+ABOUT = (
+    "A lab from the terminal. Which lab, and as whom, say LABBOOK_URL and LABBOOK_TOKEN, or else "
+    'url = "…" and token = "…" in ~/.config/labbook.toml (LABBOOK_CONFIG names another file), which only you '
+    "may read. Make a token on your profile page."
+)
+STATUSES = (
+    "Exit status: 0 complete and all tests passed, 1 the command failed, 2 the definition is not valid, "
+    "3 complete but tests failed, 4 incomplete, 5 canceled, 130 interrupted (the job goes on)."
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """Fails with 1: 2 says that a definition is not valid."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(FAILED, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        with Api(access(os.environ, options.url)) as api:
+            status: int = options.do(api, options)
+            return status
+    except Failed as failure:
+        sys.stderr.write(f"{failure}\n")
+        return failure.status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has seen enough; nothing is left to flush into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def parser() -> argparse.ArgumentParser:
+    top = Parser(prog="labbook", description=ABOUT)
+    top.add_argument("--url", default="", help="the lab's address, instead of LABBOOK_URL")
+    does = top.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, do: object, words: str, more: str = "") -> argparse.ArgumentParser:
+        one = does.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}. {more}".strip())
+        one.set_defaults(do=do)
+        one.add_argument("--json", action="store_true", help="print JSON, for programs")
+        return one
+
+    one = command("submit", commands.submit, "submit a job definition (JSON or YAML)", STATUSES)
+    one.add_argument("file", help="the definition; - reads standard input")
+    _making(one)
+    one = command("resubmit", commands.resubmit, "run a job again, as it was or changed", STATUSES)
+    _job(one)
+    one.add_argument("--file", help="the changed definition; - reads standard input")
+    one.add_argument("--same-board", action="store_true", help="on the board it had, and on no other")
+    _making(one)
+    _job(command("follow", commands.follow, "show how a job goes until it has ended", STATUSES))
+    _job(command("wait", commands.wait, "say nothing until a job has ended", STATUSES))
+    _listing(command("list", commands.list_jobs, "list jobs, the newest first"))
+    one = command("show", commands.show, "show a job: what it does or how it ended, its nodes and results")
+    _job(one)
+    shown = one.add_mutually_exclusive_group()
+    shown.add_argument("--definition", action="store_true", help="print its definition, to the letter")
+    shown.add_argument("--events", action="store_true", help="print everything that happened to it")
+    one = command("cancel", commands.cancel, "cancel a job: as soon as its host is clean")
+    _job(one)
+    one.add_argument("--reason", default="", help="shown on the job's page")
+    one = command("console", commands.console, "print what a node printed")
+    _job(one)
+    one.add_argument("node", help="name or number of the node; 0 is the host")
+    one.add_argument("--follow", action="store_true", help="go on until the job has ended")
+    one.add_argument("--offset", type=int, default=0, help="first byte to print; negative: from the end")
+    _boards(command("boards", commands.boards, "list boards, or show one"))
+    one = command(
+        "validate", commands.validate, "check a definition against the lab", "Exit status: 0 valid, 2 not."
+    )
+    one.add_argument("file", help="the definition; - reads standard input")
+    return top
+
+
+def _job(one: argparse.ArgumentParser) -> None:
+    one.add_argument("job", type=_number, help="number of the job")
+
+
+def _making(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--follow", action="store_true", help="show how it goes until it has ended")
+    one.add_argument("--wait", action="store_true", help="say nothing until it has ended")
+    one.add_argument("--key", default="", help="Idempotency-Key: the same one again makes no second job")
+
+
+def _listing(one: argparse.ArgumentParser) -> None:
+    states = ["open", "queued", "assigned", "running", "canceling", "finished"]
+    one.add_argument("--state", choices=states, default="", help="open: all that have not ended")
+    one.add_argument("--outcome", choices=["complete", "incomplete", "canceled"], default="")
+    one.add_argument("--submitter", default="")
+    one.add_argument("--board", default="")
+    one.add_argument("--host-type", default="")
+    one.add_argument("--text", default="", help="words in names, types, roles or the definition")
+    one.add_argument("--before", type=_number, help="only jobs with lower numbers")
+    one.add_argument("--limit", type=_positive, default=20)
+
+
+def _boards(one: argparse.ArgumentParser) -> None:
+    one.add_argument("name", nargs="?", help="the board to show; without: all of them")
+    for name in ("state", "device-type", "site", "tag"):
+        one.add_argument(f"--{name}", default="")
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of a job")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    return max(1, _number(text))
