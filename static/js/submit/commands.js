@@ -1,13 +1,13 @@
 // What each command of an action takes, as the form shows it. The server's rules decide; here is only what to ask for.
 //
-// kind: text, number, lines (a list, one a line), block (text of several lines), words (a list on one line),
+// kind: text, exact (blanks at its ends mean something), number, lines (a list, one a line), block (text of several lines), words (a list on one line),
 // data (anything, as YAML). The first parameter of a command is the one that is always in sight.
 
 const LOGIN = [
-  { key: "login_prompt", kind: "text" },
+  { key: "login_prompt", kind: "exact" },
   { key: "username", kind: "text" },
-  { key: "password_prompt", kind: "text" },
-  { key: "password", kind: "text" },
+  { key: "password_prompt", kind: "exact" },
+  { key: "password", kind: "exact" },
   { key: "login_commands", kind: "lines" },
 ];
 const files = (names) => names.flatMap((key) => [{ key, kind: "text", url: true }, { key: `${key}_sha256`, kind: "text" }]);
@@ -31,7 +31,7 @@ export const COMMANDS = {
   ],
   lava_command_run: [
     { key: "commands", kind: "lines" },
-    { key: "parser", kind: "text" },
+    { key: "parser", kind: "exact" },
     { key: "fixupdict", kind: "data" },
     { key: "iterations", kind: "number" },
     { key: "timeout", kind: "number", unit: "seconds" },
@@ -69,6 +69,6 @@ export function parametersOf(command) {
 /** The parameter of an action that is always in sight: the first that is given, else the first. */
 export function mainParameter(command, parameters) {
   const shown = parametersOf(command);
-  const given = shown.find(({ key, kind }) => ["text", "lines", "words", "block"].includes(kind) && parameters?.[key] !== undefined);
+  const given = shown.find(({ key, kind }) => ["text", "exact", "lines", "words", "block"].includes(kind) && parameters?.[key] !== undefined);
   return command === "lava_test_shell" && given && !["testdef_urls", "testdef"].includes(given.key) ? shown[0] : given ?? shown[0];
 }

@@ -11,7 +11,8 @@ const isTexts = (value, pattern) => Array.isArray(value) && value.every((one) =>
  * `read` returns the value, or undefined where nothing is given: then the key is left out.
  */
 const KINDS = {
-  text: { show: (value) => (typeof value === "object" ? undefined : String(value)), read: (text) => text || undefined },
+  text: { show: (value) => (typeof value === "object" ? undefined : String(value)), read: (text) => text.trim() || undefined },
+  exact: { show: (value) => (typeof value === "object" ? undefined : String(value)), read: (text) => text || undefined },
   number: {
     show: (value) => (typeof value === "object" ? undefined : String(value)),
     read: (text) => (/^\s*-?\d{1,15}\s*$/.test(text) ? Number(text) : text.trim() || undefined),

@@ -173,7 +173,7 @@ export function makeForm(root, { emit, lab, fix }) {
         ...bootFields(vm, path)),
       folding(pathText(path), "Launch commands, prompt and size", folded,
         one("launch_with", "launch_with: commands on the host, one a line; the last one stays on the console", { span: 12, kind: "lines", placeholder: `as ${vm.device_type ?? "its type"} does` }),
-        one("shell_prompt", "Prompt of its shell", { span: 6, mono: true, placeholder: "that of its type" }),
+        one("shell_prompt", "Prompt of its shell", { span: 6, kind: "exact", mono: true, placeholder: "that of its type" }),
         one("memory", "Memory, MiB", { span: 3, kind: "number", placeholder: type ? String(type.memory) : "" }),
         one("cpus", "CPUs", { span: 3, kind: "number", placeholder: type ? String(type.cpus) : "" })));
   }
