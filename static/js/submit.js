@@ -103,7 +103,7 @@ function showForm() {
 }
 
 function showAround() {
-  say(area.value.trim() ? "Form and text are in step" : "");
+  say(area.value.trim() ? "Form and text are in step" : "Nothing written yet: the form shows an empty group");
   showOutlook(byId("outlook"), value, lab);
   showPlan();
 }
@@ -272,6 +272,8 @@ form.addEventListener("submit", (event) => {
 addEventListener("beforeunload", (event) => {
   if (!kept) event.preventDefault();
 });
+
+area.addEventListener("invalid", () => showTab("text")); // what is to be filled in must be in sight
 
 async function look() {
   if (document.hidden) return;
