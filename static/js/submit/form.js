@@ -340,7 +340,8 @@ export function makeForm(root, { emit, lab, fix }) {
       const own = at.closest(".act .f.s0") ? row : at.closest(".f");
       own.append(message);
       for (let fold = at.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
-    } else at.append(message);
+    } else if (at.matches("ol")) at.after(message);
+    else at.append(message);
   }
 
   let counter = 0;
