@@ -19,6 +19,7 @@ Everything a test leaves in the data folder is thrown away: tests.settings makes
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from typing import cast
@@ -34,6 +35,11 @@ from tests.support.postgres import Postgres
 from tests.support.redis import Redis
 
 pytest_plugins = ["tests.support.browser", "tests.support.images", "tests.support.sshd"]
+
+# Whoever started the tests in the background may have had these ignored, and what is ignored stays so in
+# every program we start: shells could not be interrupted, nor hung up on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Machines that run tests are busy with other things too: slow is no failure.
 hypothesis.settings.register_profile("labbook", deadline=None)

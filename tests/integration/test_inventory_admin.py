@@ -446,7 +446,7 @@ def test_a_board_is_checked_from_the_admin(ada: Client) -> None:
         "timeout": 60,
         "vm_group": {
             "host": {"role": "host"},
-            "vms": [{"device_type": "kvm", "role": "g", "image": "lab:x"}],
+            "vms": [{"device_type": "kvm", "role": "g", "image": "http://images.test/x.img"}],
         },
         "actions": [{"command": "dummy_deploy", "parameters": {"role": "host"}}, shell],
     }
