@@ -60,7 +60,9 @@ def number_of(site: Site) -> int:
 
 def test_the_example_fills_its_page_and_is_run_again_from_it(site: Site, lab: RunningLab) -> None:
     site.open("/submit/")
-    site.driver.execute_script("document.querySelector('textarea').value = arguments[0]", example())
+    write = "const text = document.getElementById('definition'); text.value = arguments[0];"
+    typed = "text.dispatchEvent(new Event('input', { bubbles: true }));"
+    site.driver.execute_script(write + typed, example())
     site.find("button[value=submit]").click()
     site.wait(lambda: "/jobs/" in site.path, "the page of the new job")
     first = number_of(site)
@@ -76,7 +78,7 @@ def test_the_example_fills_its_page_and_is_run_again_from_it(site: Site, lab: Ru
         assert shown, f"the console of {node['name']} is shown"
 
     site.open(f"/jobs/{first}/resubmit")
-    assert site.find("textarea").get_property("value") == example()
+    assert site.find("#definition").get_property("value") == example()
     site.find("button[value=submit]").click()
     site.wait(lambda: "/jobs/" in site.path and "resubmit" not in site.path, "the page of the second job")
     second = number_of(site)
