@@ -59,11 +59,15 @@ class Mailbox:
     def port(self) -> int:
         return self._controller.own_port
 
-    def wait(self, number: int, seconds: float = 30) -> list[tuple[str, EmailMessage]]:
-        """Return the mails once there are that many."""
+    def wait(self, recipient: str, seconds: float = 30) -> list[EmailMessage]:
+        """Return the mails to one recipient, once there are any."""
+
+        def theirs() -> list[EmailMessage]:
+            return [mail for to, mail in self.mails if to == recipient]
+
         with self._came:
-            assert self._came.wait_for(lambda: len(self.mails) >= number, seconds), self.mails
-            return list(self.mails)
+            assert self._came.wait_for(theirs, seconds), self.mails
+            return theirs()
 
     def __enter__(self) -> Mailbox:
         self._controller.start()
