@@ -131,12 +131,12 @@ class RunningLab:
         main = psutil.Process(self._serve.pid)
         return [main, *main.children(recursive=True)]
 
-    def manage(self, *words: str, check: bool = True, **extra: str) -> str:
+    def manage(self, *words: str, check: bool = True, patience: float = 600, **extra: str) -> str:
         """Run a management command in this lab; returns what it printed."""
         done = subprocess.run(
             [*MANAGE, *words],
             cwd=ROOT, env=self.environment | extra, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=600,
+            timeout=patience,
         )  # fmt: skip
         if check and done.returncode:
             raise RuntimeError(
