@@ -85,3 +85,29 @@ class Board(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Span(models.Model):
+    """A stretch of time in which a board was not free: a job had it, or it was out of use."""
+
+    board = models.CharField(max_length=64)
+    kind = models.CharField(max_length=12)
+    """``job``, or why it was out of use: ``offline``, ``quarantined``, ``unhealthy``."""
+    job = models.BigIntegerField(null=True)
+    """That had the board, or that found it unhealthy."""
+    since = models.FloatField()
+    """In seconds since the epoch, as `until`: databases add up numbers, and each has its own idea of time."""
+    until = models.FloatField(null=True)
+    """None: it lasts."""
+    reason = models.TextField(blank=True)
+    """Why it was out of use, or given back where that is worth words."""
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["board", "kind", "since"], name="span_board_kind"),
+            models.Index(fields=["board", "until"], name="span_board"),
+            models.Index(fields=["until"], name="span_until"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.board}: {self.kind}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from devices.domain import board as boards
 from devices.domain import device_type as types
 from devices.domain.events import (
@@ -21,13 +23,13 @@ from devices.domain.events import (
     DeviceTypeRegistered,
     DeviceTypeRetired,
 )
-from devices.models import Board, DeviceType
+from devices.models import Board, DeviceType, Span
 from devices.states import board_state, type_state
 from lab.eventstore import projecting
 from lab.eventstore.projecting import Projection
 from lab.kernel.events import Event, Recorded
 
-inventory = Projection(name="inventory", models=[DeviceType, Board])
+inventory = Projection(name="inventory", models=[DeviceType, Board, Span])
 
 
 @inventory.on(DeviceTypeRegistered, DeviceTypeChanged, DeviceTypeRetired)
@@ -64,7 +66,8 @@ def draw_device_type(event: Event, recorded: Recorded) -> None:
 def draw_board(event: Event, recorded: Recorded) -> None:
     name = recorded.stream.partition("/")[2]
     row = Board.objects.filter(pk=name).first() or Board(pk=name, registered_at=recorded.recorded_at)
-    state = boards.apply(board_state(row), event)
+    before = board_state(row)
+    state = boards.apply(before, event)
     row.device_type_id, row.site, row.tags = state.device_type, state.site, list(state.tags)
     row.description, row.config = state.description, dict(state.config)
     row.held_by, row.offline_reason, row.quarantined = state.held_by, state.offline, state.quarantined
@@ -92,6 +95,43 @@ def draw_board(event: Event, recorded: Recorded) -> None:
         case BoardRetired():
             row.retired_at = at
     row.save()
+    _draw_spans(name, _tracks(before), _tracks(state), event, at.timestamp())
+
+
+Track = tuple[str, int | None, str]
+"""What a board is kept from jobs by: kind, job and reason, as in `Span`."""
+
+
+def _tracks(state: boards.Board) -> dict[str, Track]:
+    """Return what keeps a board from (other) jobs in this state, by what can go on side by side."""
+    if state.retired:
+        return {}
+    tracks: dict[str, Track] = {}
+    if state.held_by is not None:
+        tracks["held"] = ("job", state.held_by, "")
+    if state.offline:
+        tracks["out"] = ("quarantined" if state.quarantined else "offline", None, state.offline)
+    if state.health == "bad":
+        tracks["health"] = ("unhealthy", state.health_job, state.health_reason)
+    return tracks
+
+
+def _draw_spans(
+    name: str, before: Mapping[str, Track], after: Mapping[str, Track], event: Event, at: float
+) -> None:
+    for track in (*before, *(one for one in after if one not in before)):
+        old, new = before.get(track), after.get(track)
+        if old == new:
+            continue
+        lasting = Span.objects.filter(board=name, until=None)
+        if old is not None and new is not None and old[:2] == new[:2]:
+            lasting.filter(kind=old[0]).update(reason=new[2])
+            continue
+        if old is not None:
+            why = {"reason": event.reason} if isinstance(event, BoardReleased) else {}
+            lasting.filter(kind=old[0]).update(until=at, **why)
+        if new is not None:
+            Span.objects.create(board=name, kind=new[0], job=new[1], since=at, reason=new[2])
 
 
 def install() -> None:

@@ -12,15 +12,36 @@ from django.db.models import QuerySet
 from devices.dependents import all_types, chain_of, health_check
 from devices.domain import board as boards
 from devices.domain import device_type as types
-from devices.domain import history
 from devices.domain.config import BoardConfig, VmTypeConfig
-from devices.domain.history import Entry
 from devices.domain.layers import Layer, Setting, merged, settings, traced
 from devices.domain.parse_config import BadConfig, checked_board_config, checked_vm_type_config
+from devices.histories import board_history, device_type_history
 from devices.models import Board, DeviceType
 from devices.states import board_state
-from lab.eventstore.store import store
 from lab.kernel.errors import NotFound
+
+__all__ = [
+    "BoardTypeView",
+    "BoardView",
+    "DeviceTypeView",
+    "VmTypeView",
+    "board",
+    "board_history",
+    "board_layers",
+    "board_list",
+    "board_problems",
+    "board_settings",
+    "board_types",
+    "boards_for_scheduling",
+    "device_type",
+    "device_type_history",
+    "device_types",
+    "effective_config",
+    "type_layers",
+    "type_settings",
+    "vm_type_config",
+    "vm_types",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,22 +272,6 @@ def vm_type_config(name: str) -> VmTypeConfig:
     if not DeviceType.objects.filter(pk=name, kind="vm").exists():
         raise NotFound(f"There is no type of virtual machines named {name!r}.")
     return checked_vm_type_config(merged(type_layers(name)))
-
-
-def board_history(name: str) -> list[Entry]:
-    """What happened to a board, the newest first. Raises `NotFound`."""
-    recorded = store.read(boards.stream(name))
-    if not recorded:
-        raise NotFound(f"There is no board {name!r}.")
-    return history.board_history(recorded)[::-1]
-
-
-def device_type_history(name: str) -> list[Entry]:
-    """What happened to a device type, the newest first. Raises `NotFound`."""
-    recorded = store.read(types.stream(name))
-    if not recorded:
-        raise NotFound(f"There is no device type {name!r}.")
-    return history.device_type_history(recorded)[::-1]
 
 
 def _in_use() -> QuerySet[Board]:

@@ -1,13 +1,18 @@
-"""Who had a board, and when: told by its stream."""
+"""Who had a board, and when; when it was out of use, and why; how much of its time jobs had it."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from devices.domain import board as boards
-from devices.domain.events import BoardReleased, BoardReserved
-from lab.eventstore.store import store
+from django.db.models import F, Q, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce, Greatest, Least
+
+from devices.models import Span
+
+HELD = "job"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +27,69 @@ class Reservation:
     """Why it was given back, where that is worth words."""
 
 
-def reservations(name: str) -> list[Reservation]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A time in which a board was not free. Times are in seconds since the epoch."""
+
+    board: str
+    kind: str
+    """``job``, ``offline``, ``quarantined`` or ``unhealthy``."""
+    job: int | None
+    since: float
+    until: float
+    """Infinite: it lasts."""
+    reason: str
+
+    @property
+    def lasts(self) -> bool:
+        return math.isinf(self.until)
+
+
+def reservations(name: str, limit: int | None = None) -> list[Reservation]:
     """Return who had a board, the newest first; empty for one that there is not."""
-    found: dict[int, Reservation] = {}
-    for one in store.read(boards.stream(name)):
-        match one.event:
-            case BoardReserved(job=job):
-                found[job] = Reservation(job=job, since=one.recorded_at, until=None, why="")
-            case BoardReleased(job=job, reason=why) if job in found:
-                since = found[job].since
-                found[job] = Reservation(job=job, since=since, until=one.recorded_at, why=why)
-    return list(found.values())[::-1]
+    found = Span.objects.filter(board=name, kind=HELD).order_by("-since", "-id")[:limit]
+    return [
+        Reservation(
+            job=one.job or 0,
+            since=datetime.fromtimestamp(one.since, UTC),
+            until=None if one.until is None else datetime.fromtimestamp(one.until, UTC),
+            why=one.reason,
+        )
+        for one in found
+    ]
+
+
+def stretches(boards: Collection[str], start: float) -> list[Stretch]:
+    """Return what kept these boards busy or out of use since `start`, in the order it began."""
+    found = _since(start).filter(board__in=boards).order_by("since", "id")
+    return [
+        Stretch(
+            board=one.board,
+            kind=one.kind,
+            job=one.job,
+            since=one.since,
+            until=math.inf if one.until is None else one.until,
+            reason=one.reason,
+        )
+        for one in found
+    ]
+
+
+def held_since(start: float) -> QuerySet[Span]:
+    """The reservations that ended, or last, after `start`."""
+    return _since(start).filter(kind=HELD)
+
+
+def used(start: float, now: float, boards: Collection[str] | None = None) -> dict[str, float]:
+    """Return for how many seconds from `start` to `now` jobs had each board; without `boards`, of all.
+
+    A board that no job had is not in it.
+    """
+    found = held_since(start) if boards is None else held_since(start).filter(board__in=boards)
+    end = Least(Coalesce(F("until"), Value(float(now))), Value(float(now)))
+    rows = found.values_list("board").annotate(seconds=Sum(end - Greatest(F("since"), Value(float(start)))))
+    return {board: max(0.0, seconds) for board, seconds in rows.order_by("board")}
+
+
+def _since(start: float) -> QuerySet[Span]:
+    return Span.objects.filter(Q(until=None) | Q(until__gt=start))

@@ -61,9 +61,9 @@ class Entry:
     why: str
 
 
-def board_history(recorded: Iterable[Recorded]) -> list[Entry]:
-    """Tell a board's stream, in its order."""
-    state, entries = Board(), []
+def board_history(recorded: Iterable[Recorded], state: Board | None = None) -> list[Entry]:
+    """Tell a board's stream, in its order; `state` is what it was before the first of these events."""
+    state, entries = state or Board(), []
     for one in recorded:
         text, changes, why = _board_words(state, one.event)
         entries.append(_entry(one, text, changes, why))

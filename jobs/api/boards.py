@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from django.urls import reverse
@@ -140,7 +141,7 @@ class History(APIView):
     )
     def get(self, request: Request, name: str) -> Response:
         shows = telling.sees_boards(request.user)
-        return telling.history(request, queries.board_history(name), shows, PAGE, MAX_PAGE)
+        return telling.history(request, partial(queries.board_history, name), shows, PAGE, MAX_PAGE)
 
 
 class Reservations(APIView):
@@ -151,7 +152,7 @@ class Reservations(APIView):
         check_known(request, ("limit",))
         size = integer(request, "limit", PAGE, low=1, high=MAX_PAGE)
         queries.board(name)
-        return Response({"reservations": [asdict(one) for one in reservations(name)[:size]]})
+        return Response({"reservations": [asdict(one) for one in reservations(name, size)]})
 
 
 class Handling(APIView):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from django.urls import reverse
@@ -115,7 +116,7 @@ class History(APIView):
     )
     def get(self, request: Request, name: str) -> Response:
         shows = telling.sees_types(request.user)
-        return telling.history(request, queries.device_type_history(name), shows, PAGE, MAX_PAGE)
+        return telling.history(request, partial(queries.device_type_history, name), shows, PAGE, MAX_PAGE)
 
 
 class Retire(APIView):

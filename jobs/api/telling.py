@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -38,12 +38,18 @@ def configured(
     return {"config": config, "effective": effective, "problems": problems}
 
 
-def history(request: Request, entries: list[Entry], shows_config: bool, usual: int, high: int) -> Response:
-    """Answer a page of a history; `entries` the newest first."""
+class Telling(Protocol):
+    """Returns what happened, the newest first; of versions below `before`, at most `limit`."""
+
+    def __call__(self, *, before: int | None, limit: int) -> list[Entry]: ...
+
+
+def history(request: Request, tell: Telling, shows_config: bool, usual: int, high: int) -> Response:
+    """Answer a page of a history."""
     check_known(request, ("before", "limit"))
     size = integer(request, "limit", usual, low=1, high=high)
     before = integer(request, "before", 0)
-    found = [one for one in entries if not before or one.version < before]
+    found = tell(before=before or None, limit=size + 1)
     more = next_page(request, before=found[size - 1].version) if len(found) > size else None
     rows = [{**asdict(one), "changes": _changes(one, shows_config)} for one in found[:size]]
     return Response({"history": rows, "next": more})

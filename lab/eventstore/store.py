@@ -67,6 +67,17 @@ class DjangoEventStore:
         rows = EventRow.objects.filter(stream=stream, version__gt=after).order_by("version")
         return [self._recorded(row) for row in (rows if limit is None else rows[:limit])]
 
+    def read_back(
+        self, stream: str, *, before: int | None = None, limit: int | None = None, types: Sequence[str] = ()
+    ) -> list[Recorded]:
+        """Return the last events of a stream, the newest first: these types, versions below `before`."""
+        rows = EventRow.objects.filter(stream=stream).order_by("-version")
+        if before is not None:
+            rows = rows.filter(version__lt=before)
+        if types:
+            rows = rows.filter(type__in=types)
+        return [self._recorded(row) for row in rows[:limit]]
+
     def read_all(self, *, after: int = 0, limit: int = 1000, category: str = "") -> list[Recorded]:
         rows = EventRow.objects.filter(position__gt=after).order_by("position")
         if category:

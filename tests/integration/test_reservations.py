@@ -1,0 +1,153 @@
+"""When boards were held or out of use, and what of their history is read for a page of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+
+from devices import commands, queries
+from devices.commands import load_board
+from devices.domain import board as boards
+from devices.models import Span
+from devices.reservations import reservations, stretches, used
+from lab.eventstore.store import store
+from lab.kernel.errors import NotFound
+from lab.kernel.events import Event, Meta
+from lab.kernel.ports import Append
+from tests.support.inventory import register_board, register_types
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _inventory() -> None:
+    register_types()
+    register_board()
+
+
+def do(decide: Callable[[boards.Board], list[Event]], name: str = "b1") -> None:
+    found = load_board(name)
+    append = Append(stream=found.stream, expected=found.version, events=decide(found.state))
+    store.append(append, meta=Meta(actor="lab", cause="test"))
+
+
+def hold(job: int, name: str = "b1") -> None:
+    do(lambda state: boards.reserve(state, job), name)
+
+
+def leave(job: int, reason: str = "", name: str = "b1") -> None:
+    do(lambda state: boards.release(state, job, reason), name)
+
+
+def told() -> list[tuple[str, int | None, bool, str]]:
+    return [(one.kind, one.job, one.lasts, one.reason) for one in stretches(["b1"], 0)]
+
+
+def test_what_a_job_had_and_why_a_board_was_out_are_stretches_side_by_side() -> None:
+    hold(7)
+    commands.take_board_offline("b1", "fan is loud", actor="lab")
+    commands.take_board_offline("b1", "fan is broken", actor="lab")
+    leave(7, "ended")
+    commands.bring_board_online("b1", actor="lab")
+    commands.set_board_health("b1", "bad", "no prompt", job=8, actor="lab")
+    assert told() == [
+        ("job", 7, False, "ended"),
+        ("offline", None, False, "fan is broken"),
+        ("unhealthy", 8, True, "no prompt"),
+    ]
+    commands.set_board_health("b1", "good", actor="lab")
+    hold(9)
+    do(lambda state: boards.quarantine(state, 9, "two disks are left"))
+    assert [one[:3] for one in told()][2:] == [
+        ("unhealthy", 8, False),
+        ("job", 9, False),
+        ("quarantined", None, True),
+    ]
+    commands.retire_board("b1", "sold", actor="lab")
+    assert not any(lasts for _, _, lasts, _ in told())
+
+
+def spans() -> list[dict[str, Any]]:
+    return [{**row, "id": 0} for row in Span.objects.order_by("since", "kind").values()]
+
+
+def test_past_stretches_are_drawn_from_the_log_by_a_rebuild_and_by_the_migration() -> None:
+    register_board("b2")
+    for job in (3, 4):
+        hold(job)
+        hold(job + 10, "b2")
+        leave(job, "done")
+        leave(job + 10, name="b2")
+    commands.take_board_offline("b1", "moved", actor="lab")
+    commands.take_board_offline("b1", "moved again", actor="lab")
+    commands.set_board_health("b2", "bad", "no prompt", actor="lab")
+    hold_again = spans()
+    call_command("rebuild_projections", verbosity=0)
+    assert spans() == hold_again
+    Span.objects.all().delete()
+    migration = import_module("devices.migrations.0004_spans")
+    migration.take_in(apps, None)
+    assert spans() == hold_again
+
+
+def test_reservations_come_newest_first_and_no_more_than_asked_for() -> None:
+    for job in range(1, 6):
+        hold(job)
+        leave(job)
+    hold(6)
+    assert [(one.job, one.until is None) for one in reservations("b1", 3)] == [
+        (6, True),
+        (5, False),
+        (4, False),
+    ]
+    assert len(reservations("b1")) == 6
+    assert reservations("nowhere") == []
+
+
+def test_use_is_the_time_that_jobs_had_a_board_within_a_window() -> None:
+    register_board("b2")
+    Span.objects.bulk_create(
+        [
+            Span(board="b1", kind="job", job=1, since=0, until=150),  # half of it before the window
+            Span(board="b1", kind="job", job=2, since=180, until=190),
+            Span(board="b1", kind="offline", since=150, until=180),
+            Span(board="b2", kind="job", job=3, since=195, until=None),
+        ]
+    )
+    assert used(100, 200) == {"b1": 60, "b2": 5}
+    assert used(100, 200, ["b2"]) == {"b2": 5}
+    assert used(160, 200, ["b1"]) == {"b1": 10}
+
+
+def test_a_page_of_the_history_says_what_the_whole_history_says(
+    django_assert_max_num_queries: Any,
+) -> None:
+    for job in range(1, 12):
+        hold(job)
+        leave(job)
+        if job % 3 == 0:
+            commands.take_board_offline("b1", f"look at it after {job}", actor="lab")
+            commands.take_board_offline("b1", f"still, after {job}", actor="lab")
+            commands.set_board_health("b1", "good" if job % 2 else "bad", f"found {job}", actor="lab")
+            commands.change_board("b1", description=f"changed {job}", actor="lab")
+            commands.bring_board_online("b1", "seen", actor="lab")
+            commands.set_board_health("b1", "good", actor="lab")
+    whole = queries.board_history("b1")
+    paged = []
+    before = None
+    while True:
+        with django_assert_max_num_queries(4):
+            page = queries.board_history("b1", before=before, limit=3)
+        if not page:
+            break
+        paged += page
+        before = page[-1].version
+    assert paged == whole
+    assert len(whole) == load_board("b1").version
+    with pytest.raises(NotFound):
+        queries.board_history("nowhere", limit=3)
