@@ -24,6 +24,7 @@ from devices.domain.config import SshConfig
 from devices.drivers.sftp import Sftp
 from devices.drivers.shell import Completed, ConnectionLost, Progress, quote
 from devices.drivers.ssh_channels import SshTerminal, collect
+from devices.drivers.ssh_order import in_order
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded, InfrastructureError
 
@@ -247,7 +248,7 @@ class SshHost:
                 if not transport.is_active():
                     continue
                 try:
-                    return transport.open_session(timeout=max(0.1, deadline.remaining))
+                    return in_order(transport.open_session(timeout=max(0.1, deadline.remaining)))
                 except ChannelException:
                     continue  # MaxSessions: try the next connection
                 except (SSHException, EOFError, OSError) as exc:
@@ -262,7 +263,7 @@ class SshHost:
                 )
             transport = self.dial(deadline)
             try:
-                return transport.open_session(timeout=max(0.1, deadline.remaining))
+                return in_order(transport.open_session(timeout=max(0.1, deadline.remaining)))
             except (SSHException, EOFError, OSError) as exc:
                 deadline.check()
                 raise InfrastructureError(f"{self.name} grants no session: {exc}") from exc
