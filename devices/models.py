@@ -101,12 +101,18 @@ class Span(models.Model):
     """None: it lasts."""
     reason = models.TextField(blank=True)
     """Why it was out of use, or given back where that is worth words."""
+    begun_by = models.CharField(max_length=150, blank=True)
+    """Who took it: the actor of the event, or of the last that gave another reason."""
+    ended_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         indexes = [
             models.Index(fields=["board", "kind", "since"], name="span_board_kind"),
             models.Index(fields=["board", "until"], name="span_board"),
             models.Index(fields=["until"], name="span_until"),
+            # Few among those of jobs: what went out of use lately, and what came back.
+            models.Index(fields=["since"], name="span_out_since", condition=~models.Q(kind="job")),
+            models.Index(fields=["until"], name="span_out_until", condition=~models.Q(kind="job")),
         ]
 
     def __str__(self) -> str:

@@ -95,7 +95,7 @@ def draw_board(event: Event, recorded: Recorded) -> None:
         case BoardRetired():
             row.retired_at = at
     row.save()
-    _draw_spans(name, _tracks(before), _tracks(state), event, at.timestamp())
+    _draw_spans(name, _tracks(before), _tracks(state), recorded)
 
 
 Track = tuple[str, int | None, str]
@@ -117,21 +117,22 @@ def _tracks(state: boards.Board) -> dict[str, Track]:
 
 
 def _draw_spans(
-    name: str, before: Mapping[str, Track], after: Mapping[str, Track], event: Event, at: float
+    name: str, before: Mapping[str, Track], after: Mapping[str, Track], recorded: Recorded
 ) -> None:
+    at, actor, event = recorded.recorded_at.timestamp(), recorded.meta.actor, recorded.event
     for track in (*before, *(one for one in after if one not in before)):
         old, new = before.get(track), after.get(track)
         if old == new:
             continue
         lasting = Span.objects.filter(board=name, until=None)
         if old is not None and new is not None and old[:2] == new[:2]:
-            lasting.filter(kind=old[0]).update(reason=new[2])
+            lasting.filter(kind=old[0]).update(reason=new[2], begun_by=actor)
             continue
         if old is not None:
             why = {"reason": event.reason} if isinstance(event, BoardReleased) else {}
-            lasting.filter(kind=old[0]).update(until=at, **why)
+            lasting.filter(kind=old[0]).update(until=at, ended_by=actor, **why)
         if new is not None:
-            Span.objects.create(board=name, kind=new[0], job=new[1], since=at, reason=new[2])
+            Span.objects.create(board=name, kind=new[0], job=new[1], since=at, reason=new[2], begun_by=actor)
 
 
 def install() -> None:

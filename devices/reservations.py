@@ -39,6 +39,8 @@ class Stretch:
     until: float
     """Infinite: it lasts."""
     reason: str
+    begun_by: str
+    ended_by: str
 
     @property
     def lasts(self) -> bool:
@@ -61,18 +63,20 @@ def reservations(name: str, limit: int | None = None) -> list[Reservation]:
 
 def stretches(boards: Collection[str], start: float) -> list[Stretch]:
     """Return what kept these boards busy or out of use since `start`, in the order it began."""
-    found = _since(start).filter(board__in=boards).order_by("since", "id")
-    return [
-        Stretch(
-            board=one.board,
-            kind=one.kind,
-            job=one.job,
-            since=one.since,
-            until=math.inf if one.until is None else one.until,
-            reason=one.reason,
-        )
-        for one in found
-    ]
+    return [_stretch(one) for one in _since(start).filter(board__in=boards).order_by("since", "id")]
+
+
+def out_of_use() -> list[Stretch]:
+    """Return what keeps boards from jobs now, other than jobs, what began last first."""
+    return [_stretch(one) for one in _out().filter(until=None).order_by("-since", "-id")]
+
+
+def out_lately(limit: int) -> list[Stretch]:
+    """Return which boards went out of use lately or came back, what happened last first."""
+    begun = _out().order_by("-since")[:limit]
+    ended = _out().filter(until__isnull=False).order_by("-until")[:limit]
+    found = {one.pk: _stretch(one) for one in (*begun, *ended)}
+    return sorted(found.values(), key=lambda one: one.since if one.lasts else one.until, reverse=True)[:limit]
 
 
 def held_since(start: float) -> QuerySet[Span]:
@@ -93,3 +97,20 @@ def used(start: float, now: float, boards: Collection[str] | None = None) -> dic
 
 def _since(start: float) -> QuerySet[Span]:
     return Span.objects.filter(Q(until=None) | Q(until__gt=start))
+
+
+def _out() -> QuerySet[Span]:
+    return Span.objects.exclude(kind=HELD)
+
+
+def _stretch(row: Span) -> Stretch:
+    return Stretch(
+        board=row.board,
+        kind=row.kind,
+        job=row.job,
+        since=row.since,
+        until=math.inf if row.until is None else row.until,
+        reason=row.reason,
+        begun_by=row.begun_by,
+        ended_by=row.ended_by,
+    )

@@ -49,7 +49,7 @@ class Filters(TypedDict, total=False):
     """What a list of jobs may be narrowed by. All given ones must hold."""
 
     state: str
-    """One of the states, or ``open`` for all that have not ended."""
+    """One of the states, ``open`` for all that have not ended, ``active`` for those that have a board."""
     outcome: str
     submitter: str
     board: str
@@ -112,6 +112,17 @@ def _visible(user: User) -> list[Q]:
     return sets
 
 
+def seen(user: User, wanted: Q) -> dict[int, Job]:
+    """Return those of these jobs that the user may see, by number. `wanted` must mean few, by number."""
+    sets = _visible(user)
+    found = {row.id: row for row in Job.objects.filter(wanted)} if sets else {}
+    private = [number for number, row in found.items() if not row.public]
+    shown: set[int] = set()
+    for one in sets if private else ():
+        shown |= set(Job.objects.filter(one & Q(pk__in=private)).values_list("id", flat=True))
+    return {number: row for number, row in found.items() if row.public or number in shown}
+
+
 # -- lists ---------------------------------------------------------------------------------------
 
 
@@ -163,6 +174,8 @@ def _wanted(filters: Filters) -> Q:
             wanted &= Q(open=1)
         case "finished":
             wanted &= Q(open=0)
+        case "active":
+            wanted &= Q(open=1) & ~Q(state="queued")
         case state:
             wanted &= Q(open=1, state=state)
     for key in ("outcome", "submitter", "board", "host_type"):

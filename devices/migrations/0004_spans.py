@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import Any
 
 import msgspec
 from django.db import migrations, models
@@ -19,46 +19,59 @@ TOLD = (
 )
 
 
+class Drawing:
+    """The stretches of all boards, as one event after the other is told."""
+
+    def __init__(self, make: Any) -> None:
+        self.make = make
+        self.lasting: dict[tuple[str, str], Any] = {}
+        self.done: list[Any] = []
+
+    def begin(
+        self, key: tuple[str, str], at: float, actor: str, kind: str, job: int | None, why: str
+    ) -> None:
+        one = self.lasting.get(key)
+        if one is None or (one.kind, one.job) != (kind, job):
+            self.end(key, at, actor)
+            one = self.lasting[key] = self.make(board=key[0], kind=kind, job=job, since=at)
+        one.reason, one.begun_by = why, actor
+
+    def end(self, key: tuple[str, str], at: float, actor: str, why: str = "") -> None:
+        one = self.lasting.pop(key, None)
+        if one is not None:
+            one.until, one.reason, one.ended_by = at, why or one.reason, actor
+            self.done.append(one)
+
+    def tell(self, kind: str, board: str, at: float, actor: str, told: dict[str, Any]) -> None:
+        held, out, health = (board, "held"), (board, "out"), (board, "health")
+        match kind:
+            case "board.reserved":
+                self.begin(held, at, actor, "job", told["job"], "")
+            case "board.released":
+                self.end(held, at, actor, told["reason"])
+            case "board.taken_offline":
+                why = "quarantined" if told["quarantined"] else "offline"
+                self.begin(out, at, actor, why, None, told["reason"])
+            case "board.brought_online":
+                self.end(out, at, actor)
+            case "board.health_changed" if told["health"] == "bad":
+                self.begin(health, at, actor, "unhealthy", told.get("job"), told["reason"])
+            case "board.health_changed":
+                self.end(health, at, actor)
+            case "board.retired":
+                for key in (held, out, health):
+                    self.end(key, at, actor)
+
+
 def take_in(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
     """As `rebuild_projections` would do it."""
     span, rows = apps.get_model("devices", "Span"), apps.get_model("eventstore", "EventRow")
-    lasting: dict[tuple[str, str], object] = {}
-    done = []
-
-    def begin(board: str, track: str, kind: str, job: int | None, at: datetime, reason: str = "") -> None:
-        one = lasting.get((board, track))
-        if one is not None and (one.kind, one.job) == (kind, job):
-            one.reason = reason
-            return
-        end(board, track, at)
-        lasting[board, track] = span(board=board, kind=kind, job=job, since=at.timestamp(), reason=reason)
-
-    def end(board: str, track: str, at: datetime, reason: str = "") -> None:
-        one = lasting.pop((board, track), None)
-        if one is not None:
-            one.until, one.reason = at.timestamp(), reason or one.reason
-            done.append(one)
-
+    drawing = Drawing(span)
     for row in rows.objects.filter(type__in=TOLD).order_by("position").iterator():
-        board, at, told = row.stream.partition("/")[2], row.recorded_at, msgspec.json.decode(row.data)
-        match row.type:
-            case "board.reserved":
-                begin(board, "held", "job", told["job"], at)
-            case "board.released":
-                end(board, "held", at, told["reason"])
-            case "board.taken_offline":
-                kind = "quarantined" if told["quarantined"] else "offline"
-                begin(board, "out", kind, None, at, told["reason"])
-            case "board.brought_online":
-                end(board, "out", at)
-            case "board.health_changed" if told["health"] == "bad":
-                begin(board, "health", "unhealthy", told.get("job"), at, told["reason"])
-            case "board.health_changed":
-                end(board, "health", at)
-            case "board.retired":
-                for track in ("held", "out", "health"):
-                    end(board, track, at)
-    span.objects.bulk_create(done + list(lasting.values()), batch_size=500)
+        actor = msgspec.json.decode(row.meta).get("actor", "")
+        board = row.stream.partition("/")[2]
+        drawing.tell(row.type, board, row.recorded_at.timestamp(), actor, msgspec.json.decode(row.data))
+    span.objects.bulk_create([*drawing.done, *drawing.lasting.values()], batch_size=500)
 
 
 class Migration(migrations.Migration):
@@ -83,12 +96,24 @@ class Migration(migrations.Migration):
                 ("since", models.FloatField()),
                 ("until", models.FloatField(null=True)),
                 ("reason", models.TextField(blank=True)),
+                ("begun_by", models.CharField(blank=True, max_length=150)),
+                ("ended_by", models.CharField(blank=True, max_length=150)),
             ],
             options={
                 "indexes": [
                     models.Index(fields=["board", "kind", "since"], name="span_board_kind"),
                     models.Index(fields=["board", "until"], name="span_board"),
                     models.Index(fields=["until"], name="span_until"),
+                    models.Index(
+                        condition=models.Q(("kind", "job"), _negated=True),
+                        fields=["since"],
+                        name="span_out_since",
+                    ),
+                    models.Index(
+                        condition=models.Q(("kind", "job"), _negated=True),
+                        fields=["until"],
+                        name="span_out_until",
+                    ),
                 ],
             },
         ),

@@ -35,6 +35,11 @@ class Waiting:
     who: frozenset[str] = frozenset()
     """The submitter (``user:…``) and the submitter's groups (``group:…``)."""
 
+    @property
+    def place(self) -> tuple[bool, int, int]:
+        """By this the queue is served, the lowest first."""
+        return (not self.health_check, -self.priority, self.job)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -81,6 +86,10 @@ class Plan:
     taken: dict[str, int] = field(default_factory=dict)
     """Boards given away by this plan, to which job."""
 
+    def given(self, job: Waiting) -> str | None:
+        """Return the board that `job` gets, if it gets one."""
+        return next((board for board, winner in self.taken.items() if winner == job.job), None)
+
     def why(self, job: Waiting) -> tuple[Refusal, ...]:
         """Return a reason for every board that `job` does not get, sorted by board."""
         refusals = []
@@ -121,7 +130,7 @@ def refusal(job: Waiting, board: Candidate) -> str:
 
 def plan(queue: Iterable[Waiting], boards: Iterable[Candidate]) -> Plan:
     """Decide which of the queued jobs start now, on which boards."""
-    ordered = sorted(queue, key=lambda job: (not job.health_check, -job.priority, job.job))
+    ordered = sorted(queue, key=lambda job: job.place)
     everything = tuple(sorted(boards, key=lambda board: board.name))
     free: dict[str, list[Candidate]] = {}
     for board in everything:
