@@ -21,8 +21,8 @@ LONGEST_WORD = 64
 MOST_WORDS = 5_000
 """Of one job: enough for a definition of some 100 KB."""
 ASKED_WORDS = 12
-STEP = 2_000
-"""Jobs that are looked up in one go."""
+FIRST_STEP, STEP = 125, 2_000
+"""Jobs that are looked up in one go: few at first, since a page of a common word needs no more."""
 
 
 def words_of(*texts: str) -> list[str]:
@@ -52,7 +52,7 @@ def add(job: int, text: str) -> None:
 
 
 def matching(query: str, *, before: int | None = None, after: int | None = None) -> Iterator[list[int]]:
-    """Yield the numbers of jobs that have all words of the query, or words that begin so, `STEP` at a time.
+    """Yield the numbers of jobs that have all words of the query, or words that begin so, some at a time.
 
     The newest first, those below `before`; with `after` the oldest first, those above it. A query without
     any word finds nothing.
@@ -62,29 +62,30 @@ def matching(query: str, *, before: int | None = None, after: int | None = None)
         return
     upwards = after is not None
     edge = after if after is not None else before if before is not None else 2**62
+    step = FIRST_STEP
     while True:
-        found = _page(asked, edge, upwards)
+        found = _page(asked, edge, upwards, step)
         if found:
             yield found
-        if len(found) < STEP:
+        if len(found) < step:
             return
-        edge = found[-1]
+        edge, step = found[-1], min(STEP, step * 4)
 
 
-def _page(asked: Iterable[str], edge: int, upwards: bool) -> list[int]:
+def _page(asked: Iterable[str], edge: int, upwards: bool, limit: int) -> list[int]:
     sign, order = (">", "ASC") if upwards else ("<", "DESC")
     # The words hold letters and digits only: nothing in them means anything to either query language.
     if connection.vendor == "postgresql":
         wanted = " & ".join(f"{word}:*" for word in asked)
         sql = (
             "SELECT job FROM jobs_search WHERE to_tsvector('simple', words) @@ to_tsquery('simple', %s)"
-            f" AND job {sign} %s ORDER BY job {order} LIMIT {STEP}"
+            f" AND job {sign} %s ORDER BY job {order} LIMIT {limit:d}"
         )
     else:
         wanted = " ".join(f'"{word}"*' for word in asked)
         sql = (
             "SELECT rowid FROM jobs_search_index WHERE jobs_search_index MATCH %s"
-            f" AND rowid {sign} %s ORDER BY rowid {order} LIMIT {STEP}"
+            f" AND rowid {sign} %s ORDER BY rowid {order} LIMIT {limit:d}"
         )
     with connection.cursor() as cursor:
         cursor.execute(sql, [wanted, edge])

@@ -62,6 +62,7 @@ def test_pages_of_what_was_found_follow_each_other(
     asha = make_user("asha")
     for number in range(12):
         submit(asha, definition(f"even {number}" if number % 2 else f"odd {number}"))
+    monkeypatch.setattr(search, "FIRST_STEP", 1)
     monkeypatch.setattr(search, "STEP", 2)
     assert found("even", limit=3) == [12, 10, 8]
     assert found("even", limit=3, before=8) == [6, 4, 2]
