@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+FOREVER = 1e12
+"""The end of what has not ended, in seconds since the epoch: a number, so that indexes are read in one go."""
 STATES = ("free", "reserved", "unhealthy", "unchecked", "offline", "quarantined", "retired")
 
 
@@ -97,8 +99,8 @@ class Span(models.Model):
     """That had the board, or that found it unhealthy."""
     since = models.FloatField()
     """In seconds since the epoch, as `until`: databases add up numbers, and each has its own idea of time."""
-    until = models.FloatField(null=True)
-    """None: it lasts."""
+    until = models.FloatField(default=FOREVER)
+    """`FOREVER`: it lasts."""
     reason = models.TextField(blank=True)
     """Why it was out of use, or given back where that is worth words."""
     begun_by = models.CharField(max_length=150, blank=True)
@@ -107,8 +109,7 @@ class Span(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["board", "kind", "since"], name="span_board_kind"),
-            models.Index(fields=["board", "until"], name="span_board"),
+            models.Index(fields=["board", "kind", "until"], name="span_board"),
             models.Index(fields=["until"], name="span_until"),
             # Few among those of jobs: what went out of use lately, and what came back.
             models.Index(fields=["since"], name="span_out_since", condition=~models.Q(kind="job")),

@@ -23,7 +23,7 @@ from devices.domain.events import (
     DeviceTypeRegistered,
     DeviceTypeRetired,
 )
-from devices.models import Board, DeviceType, Span
+from devices.models import FOREVER, Board, DeviceType, Span
 from devices.states import board_state, type_state
 from lab.eventstore import projecting
 from lab.eventstore.projecting import Projection
@@ -124,7 +124,7 @@ def _draw_spans(
         old, new = before.get(track), after.get(track)
         if old == new:
             continue
-        lasting = Span.objects.filter(board=name, until=None)
+        lasting = Span.objects.filter(board=name, until=FOREVER)
         if old is not None and new is not None and old[:2] == new[:2]:
             lasting.filter(kind=old[0]).update(reason=new[2], begun_by=actor)
             continue

@@ -43,6 +43,9 @@ __all__ = [
     "vm_types",
 ]
 
+SHOWN = ("runs", "health")
+"""Keys of the configuration that views tell about."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardView:
@@ -294,11 +297,20 @@ def _type(name: str) -> DeviceType:
 
 def _views(rows: Iterable[Board]) -> list[BoardView]:
     known = all_types()
-    return [_view(row, known) for row in rows]
+    bases = {name: merged(types.layers(chain_of(name, known))) for name in known}
+    return [_view(row, _shown_config(row, known, bases)) for row in rows]
 
 
-def _view(row: Board, known: Mapping[str, types.DeviceType]) -> BoardView:
-    effective = merged(boards.layers(chain_of(row.device_type_id, known), row.name, row.config))
+def _shown_config(
+    row: Board, known: Mapping[str, types.DeviceType], bases: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """Return the effective configuration as far as views show it: few boards say something about that."""
+    if row.config.keys().isdisjoint(SHOWN) and row.device_type_id in bases:
+        return bases[row.device_type_id]
+    return merged(boards.layers(chain_of(row.device_type_id, known), row.name, row.config))
+
+
+def _view(row: Board, effective: Mapping[str, Any]) -> BoardView:
     health = health_check(effective)
     return BoardView(
         name=row.name,

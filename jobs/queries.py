@@ -116,11 +116,28 @@ def seen(user: User, wanted: Q) -> dict[int, Job]:
     """Return those of these jobs that the user may see, by number. `wanted` must mean few, by number."""
     sets = _visible(user)
     found = {row.id: row for row in Job.objects.filter(wanted)} if sets else {}
-    private = [number for number, row in found.items() if not row.public]
-    shown: set[int] = set()
-    for one in sets if private else ():
-        shown |= set(Job.objects.filter(one & Q(pk__in=private)).values_list("id", flat=True))
+    shown = _shown_private(sets, [number for number, row in found.items() if not row.public])
     return {number: row for number, row in found.items() if row.public or number in shown}
+
+
+def went_well(user: User, wanted: Q) -> dict[int, bool]:
+    """Return whether nothing failed in those of these jobs that the user may see, by number; as `seen`."""
+    sets = _visible(user)
+    fields = ("id", "public", "outcome", "failed")
+    found = list(Job.objects.filter(wanted).values_list(*fields)) if sets else []
+    shown = _shown_private(sets, [number for number, public, _, _ in found if not public])
+    return {
+        number: outcome != "incomplete" and not failed
+        for number, public, outcome, failed in found
+        if public or number in shown
+    }
+
+
+def _shown_private(sets: list[Q], numbers: list[int]) -> set[int]:
+    shown: set[int] = set()
+    for one in sets if numbers else ():
+        shown |= set(Job.objects.filter(one & Q(pk__in=numbers)).values_list("id", flat=True))
+    return shown
 
 
 # -- lists ---------------------------------------------------------------------------------------

@@ -94,15 +94,14 @@ class Migration(migrations.Migration):
                 ("kind", models.CharField(max_length=12)),
                 ("job", models.BigIntegerField(null=True)),
                 ("since", models.FloatField()),
-                ("until", models.FloatField(null=True)),
+                ("until", models.FloatField(default=1e12)),
                 ("reason", models.TextField(blank=True)),
                 ("begun_by", models.CharField(blank=True, max_length=150)),
                 ("ended_by", models.CharField(blank=True, max_length=150)),
             ],
             options={
                 "indexes": [
-                    models.Index(fields=["board", "kind", "since"], name="span_board_kind"),
-                    models.Index(fields=["board", "until"], name="span_board"),
+                    models.Index(fields=["board", "kind", "until"], name="span_board"),
                     models.Index(fields=["until"], name="span_until"),
                     models.Index(
                         condition=models.Q(("kind", "job"), _negated=True),

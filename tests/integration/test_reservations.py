@@ -116,7 +116,7 @@ def test_use_is_the_time_that_jobs_had_a_board_within_a_window() -> None:
             Span(board="b1", kind="job", job=1, since=0, until=150),  # half of it before the window
             Span(board="b1", kind="job", job=2, since=180, until=190),
             Span(board="b1", kind="offline", since=150, until=180),
-            Span(board="b2", kind="job", job=3, since=195, until=None),
+            Span(board="b2", kind="job", job=3, since=195),
         ]
     )
     assert used(100, 200) == {"b1": 60, "b2": 5}

@@ -1,0 +1,123 @@
+"""What pages show of boards beside the inventory: who holds one and what came of it, and a day at a glance.
+
+Everything here costs the same number of queries for one board and for a hundred.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+
+from devices.queries import BoardView
+from devices.reservations import HELD, Stretch, held_since, stretches
+from jobs import queries, rows
+from jobs.domain.strips import Block, Path, strip
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+_BY_JOB = re.compile(r"reserved for job \d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strip:
+    """A window of time of one board."""
+
+    paths: tuple[Path, ...]
+    share: float
+    """Of the time jobs had it, 0 to 1."""
+    count: int
+    """Reservations."""
+    failed: int
+    """Of them, by jobs that did not go well."""
+    label: str
+    """The same in words."""
+
+    @property
+    def percent(self) -> int:
+        return round(100 * self.share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardRow:
+    """A board as lists show it."""
+
+    board: BoardView
+    job: dict[str, Any] | None
+    """That has it, if the user may see it."""
+    reason: str
+    """Why no job gets it now, as the user may know it."""
+    strip: Strip | None = None
+
+
+def board_rows(
+    user: queries.User, boards: Sequence[BoardView], *, now: float | None = None
+) -> list[BoardRow]:
+    """Return boards with who holds them; with `now`, also with the day that ends then."""
+    held = seen_holders(user, boards)
+    days = strips(user, [one.name for one in boards], now - DAY, now) if now is not None else {}
+    return [
+        BoardRow(
+            board=one,
+            job=held.get(one.held_by_job or 0),
+            reason=told_reason(one, held),
+            strip=days.get(one.name),
+        )
+        for one in boards
+    ]
+
+
+def seen_holders(user: queries.User, boards: Iterable[BoardView]) -> dict[int, dict[str, Any]]:
+    """Return the jobs that hold these boards, by number, as far as the user may see them."""
+    numbers = {one.held_by_job for one in boards if one.held_by_job is not None}
+    if not numbers:
+        return {}
+    return {number: rows.summary(row) for number, row in queries.seen(user, Q(pk__in=numbers)).items()}
+
+
+def told_reason(board: BoardView, held: Collection[int]) -> str:
+    """Return why no job gets a board now; the number of a job that the user may not see is left out."""
+    if board.held_by_job is None or board.held_by_job in held:
+        return board.reason
+    return _BY_JOB.sub("reserved for another job", board.reason)
+
+
+def strips(user: queries.User, boards: Collection[str], start: float, end: float) -> dict[str, Strip]:
+    """Return what happened to each of these boards from `start` to `end`, seconds since the epoch.
+
+    Of jobs that the user may not see it shows that they had the board, not what came of them.
+    """
+    found: dict[str, list[Stretch]] = {name: [] for name in boards}
+    for one in stretches(boards, start):
+        found[one.board].append(one)
+    numbers = held_since(start, boards).values("job")
+    well = queries.went_well(user, Q(pk__in=numbers)) if any(found.values()) else {}
+    return {name: _strip(name, had, well, start, end) for name, had in found.items()}
+
+
+def _strip(name: str, had: Sequence[Stretch], well: Mapping[int, bool], start: float, end: float) -> Strip:
+    blocks = [Block(kind=kind_of(one, well), since=one.since, until=one.until) for one in had]
+    held = [one for one in had if one.kind == HELD]
+    used = sum(max(0.0, min(one.until, end) - max(one.since, start)) for one in held)
+    share = min(1.0, used / (end - start))
+    failed = sum(one.kind == "fail" for one in blocks)
+    label = f"{name}: {round(100 * share)} % used by {len(held)} job{'' if len(held) == 1 else 's'}"
+    if failed:
+        label += f", {failed} failed"
+    if out := sorted({one.kind for one in had if one.kind != HELD}):
+        label += f"; {' and '.join(out)} for a time"
+    return Strip(
+        paths=tuple(strip(blocks, start, end)), share=share, count=len(held), failed=failed, label=label
+    )
+
+
+def kind_of(one: Stretch, well: Mapping[int, bool]) -> str:
+    """Return as what a stretch is drawn: one of `jobs.domain.strips.KINDS`."""
+    if one.kind != HELD:
+        return "offline" if one.kind == "offline" else "kept"
+    if one.lasts:
+        return "run"
+    return "used" if well.get(one.job or 0, True) else "fail"
