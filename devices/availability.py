@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from devices.domain.events import (
+    BoardAccessChanged,
     BoardBroughtOnline,
     BoardChanged,
     BoardCheckRequested,
     BoardHealthChanged,
     BoardRegistered,
+    DeviceTypeAccessChanged,
 )
 from lab.kernel.events import Event
 from lab.kernel.ports import FollowUp
@@ -35,4 +37,5 @@ def follow_ups(events: Iterable[Event]) -> list[FollowUp]:
 def _may_free(event: Event) -> bool:
     if isinstance(event, BoardHealthChanged):
         return event.health != "bad"
-    return isinstance(event, BoardRegistered | BoardBroughtOnline | BoardChanged | BoardCheckRequested)
+    more = BoardRegistered | BoardBroughtOnline | BoardChanged | BoardCheckRequested
+    return isinstance(event, more | BoardAccessChanged | DeviceTypeAccessChanged)

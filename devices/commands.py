@@ -1,9 +1,11 @@
 """Everything that can be done to the inventory; pages, admin, command line and tasks all call these.
 
-Each command checks that the actor may do it (see `lab.actors`), reads the stream, lets the domain decide and
-appends. Who loses a race re-reads and decides again. A form passes the stream version that it showed as
-`expected_version`: if somebody has edited the thing since, the change is refused (`EditedMeanwhile`) instead
-of overwriting theirs. Permissions: ``devices.add_…``, ``devices.change_…``; to retire ``devices.delete_…``.
+Each command checks that the actor may do it (see `lab.actors`, `devices.access`), reads the stream, lets the
+domain decide and appends. Who loses a race re-reads and decides again. A form passes the stream version that
+it showed as `expected_version`: if somebody has edited the thing since, the change is refused
+(`EditedMeanwhile`) instead of overwriting theirs. Permissions: ``devices.add_…``, ``devices.change_…``; to
+retire ``devices.delete_…``. Who has the right in the lists of a board or a type can do without: `handle` for
+what is done with a board, `administer` for all else.
 
 All raise `Rejected` with a sentence for the user: `NotPermitted`, `NotFound`, or a broken rule; `BadConfig`
 carries the problems of a configuration one by one.
@@ -18,14 +20,23 @@ from typing import Any, TypeGuard, TypeVar
 from django.db import transaction
 
 from devices import availability
+from devices.access import check_people, permit, permit_type
 from devices.checking import check_definition
 from devices.dependents import board_check, check_dependents, check_runs, check_unused
 from devices.domain import board as boards
 from devices.domain import checks, names
 from devices.domain import device_type as types
+from devices.domain.access import Right
 from devices.domain.board import Board
 from devices.domain.device_type import DeviceType
-from devices.domain.events import BoardChanged, BoardRetired, DeviceTypeChanged, DeviceTypeRetired
+from devices.domain.events import (
+    BoardAccessChanged,
+    BoardChanged,
+    BoardRetired,
+    DeviceTypeAccessChanged,
+    DeviceTypeChanged,
+    DeviceTypeRetired,
+)
 from devices.loading import load_board, load_chain, load_device_type
 from lab.actors import Actor, authorise
 from lab.eventstore.store import store
@@ -38,7 +49,9 @@ __all__ = [
     "EditedMeanwhile",
     "bring_board_online",
     "change_board",
+    "change_board_access",
     "change_device_type",
+    "change_device_type_access",
     "load_board",
     "load_device_type",
     "register_board",
@@ -51,6 +64,8 @@ __all__ = [
 ]
 
 S = TypeVar("S")
+Lists = Mapping[str, Sequence[str]]
+"""By right, who has it: see `devices.domain.access`."""
 ATTEMPTS = 10
 """How often a command that loses races decides again; each loss means that another one got through."""
 
@@ -80,12 +95,13 @@ def register_device_type(
     config: Mapping[str, Any],
     *,
     base: str = "",
+    access: Lists | None = None,
     actor: Actor,
     cause: str = "",
 ) -> None:
     """Register a type of boards (``board``) or of virtual machines (``vm``).
 
-    `base` names the type whose configuration this one's is laid over.
+    `base` names the type whose configuration this one's is laid over. `access`: who may do what with it.
     """
     meta = _meta(actor, "devices.add_devicetype", "register device types", cause)
 
@@ -98,8 +114,10 @@ def register_device_type(
             description=description,
             config=config,
             bases=[one.state for one in chain],
+            access=access,
         )
         _check_named(config)
+        check_people(access or {}, {})
         return Decision(events=events, relies_on=chain)
 
     _perform(lambda: load_device_type(name), decide, meta)
@@ -120,7 +138,7 @@ def change_device_type(
 
     Refused where a board of the type, or a type that is based on it, could not be used with that.
     """
-    meta = _meta(actor, "devices.change_devicetype", "change device types", cause)
+    meta = _type_meta(actor, name, "devices.change_devicetype", f"change device type {name}", cause)
 
     def decide(found: Loaded[DeviceType]) -> Decision:
         state = types.exists(found.state, name)
@@ -143,9 +161,33 @@ def change_device_type(
     _perform(lambda: load_device_type(name), decide, meta)
 
 
+def change_device_type_access(
+    name: str,
+    access: Lists,
+    reason: str = "",
+    *,
+    actor: Actor,
+    cause: str = "",
+    expected_version: int | None = None,
+) -> None:
+    """Say who may do what with a type and its boards, by right: all lists; those left out say nothing."""
+    meta = _type_meta(
+        actor, name, "devices.change_devicetype", f"change the access of device type {name}", cause
+    )
+
+    def decide(found: Loaded[DeviceType]) -> list[Event]:
+        state = types.exists(found.state, name)
+        _unedited(found, expected_version, f"Device type {name}")
+        events = types.change_access(state, access, reason)
+        check_people(access, state.access)
+        return events
+
+    _perform(lambda: load_device_type(name), decide, meta)
+
+
 def retire_device_type(name: str, reason: str, *, actor: Actor, cause: str = "") -> None:
     """Take a type out of use for good. It must have no boards in use; its history stays."""
-    meta = _meta(actor, "devices.delete_devicetype", "retire device types", cause)
+    meta = _type_meta(actor, name, "devices.delete_devicetype", f"retire device type {name}", cause)
 
     def decide(found: Loaded[DeviceType]) -> Decision:
         events = types.retire(types.exists(found.state, name), reason)
@@ -165,10 +207,14 @@ def register_board(
     description: str,
     config: Mapping[str, Any],
     *,
+    access: Lists | None = None,
     actor: Actor,
     cause: str = "",
 ) -> None:
-    """Register a board of a type. `config` is laid over the type's and must make it complete."""
+    """Register a board of a type. `config` is laid over the type's and must make it complete.
+
+    `access`: who may do what with it, where that is not as its type says.
+    """
     meta = _meta(actor, "devices.add_board", "register boards", cause)
     tags = list(tags)
 
@@ -182,8 +228,10 @@ def register_board(
             tags=tags,
             description=description,
             config=config,
+            access=access,
         )
         _check_named(config)
+        check_people(access or {}, {})
         return Decision(events=events, relies_on=chain)
 
     _perform(lambda: load_board(name), decide, meta)
@@ -202,8 +250,14 @@ def change_board(
     cause: str = "",
     expected_version: int | None = None,
 ) -> None:
-    """Change what is given; refused for what a running job relies on."""
-    meta = _meta(actor, "devices.change_board", "change boards", cause)
+    """Change what is given; refused for what a running job relies on.
+
+    Another type must be one that the actor administers, too: jobs for that type would get the board.
+    """
+    meta = _board_meta(actor, "administer", name, "devices.change_board", f"change board {name}", cause)
+    if device_type and device_type != load_board(name).state.device_type:
+        to_do = f"make board {name} one of the type {device_type}"
+        permit_type(actor, "administer", device_type, "devices.change_board", to_do)
     tags = None if tags is None else list(tags)
 
     def decide(found: Loaded[Board]) -> Decision:
@@ -225,9 +279,32 @@ def change_board(
     _perform(lambda: load_board(name), decide, meta)
 
 
+def change_board_access(
+    name: str,
+    access: Lists,
+    reason: str = "",
+    *,
+    actor: Actor,
+    cause: str = "",
+    expected_version: int | None = None,
+) -> None:
+    """Say who may do what with a board, by right: all lists; those left out are as its type says."""
+    to_do = f"change the access of board {name}"
+    meta = _board_meta(actor, "administer", name, "devices.change_board", to_do, cause)
+
+    def decide(found: Loaded[Board]) -> list[Event]:
+        state = boards.exists(found.state, name)
+        _unedited(found, expected_version, f"Board {name}")
+        events = boards.change_access(state, access, reason)
+        check_people(access, state.access)
+        return events
+
+    _perform(lambda: load_board(name), decide, meta)
+
+
 def take_board_offline(name: str, reason: str, *, actor: Actor, cause: str = "") -> None:
     """Keep new jobs away from it. A job that has it goes on."""
-    meta = _meta(actor, "devices.change_board", "take boards offline", cause)
+    meta = _handling(actor, name, f"take board {name} offline", cause)
     _change_state(name, lambda state: boards.take_offline(state, reason), meta)
 
 
@@ -236,14 +313,14 @@ def bring_board_online(name: str, reason: str = "", *, actor: Actor, cause: str 
 
     One that was quarantined or unhealthy has to pass its health check first, where it has one.
     """
-    meta = _meta(actor, "devices.change_board", "bring boards online", cause)
+    meta = _handling(actor, name, f"bring board {name} online", cause)
     has_check = board_check(name) is not None
     _change_state(name, lambda state: boards.bring_online(state, reason, has_check=has_check), meta)
 
 
 def request_board_check(name: str, reason: str = "", *, actor: Actor, cause: str = "") -> None:
     """Ask for its health check. See `devices.checking.queue` for the job."""
-    meta = _meta(actor, "devices.change_board", "have boards checked", cause)
+    meta = _handling(actor, name, f"have board {name} checked", cause)
     boards.exists(load_board(name).state, name)
     if board_check(name) is None:
         raise Rejected(
@@ -258,25 +335,25 @@ def set_board_health(
     name: str, health: str, reason: str = "", *, job: int | None = None, actor: Actor, cause: str = ""
 ) -> None:
     """Note its health: ``unknown``, ``good`` or ``bad`` (which needs a reason and keeps jobs away)."""
-    meta = _meta(actor, "devices.change_board", "set the health of boards", cause)
+    meta = _handling(actor, name, f"set the health of board {name}", cause)
     _change_state(name, lambda state: boards.set_health(state, health, reason, job=job), meta)
 
 
 def note_board_power(name: str, action: str, power: str, *, actor: Actor, cause: str = "") -> None:
     """Record that its power was switched by hand. See `devices.by_hand`, which does it."""
-    meta = _meta(actor, "devices.change_board", "switch the power of boards", cause)
+    meta = _handling(actor, name, f"switch the power of board {name}", cause)
     _change_state(name, lambda state: boards.note_power(state, action, power), meta)
 
 
 def check_board_is_left_to_hand(name: str, *, actor: Actor) -> None:
     """Raise `Rejected` unless the actor may switch its power now, without getting in the way of a job."""
-    _meta(actor, "devices.change_board", "switch the power of boards", "")
+    _handling(actor, name, f"switch the power of board {name}", "")
     boards.leave_to_hand(boards.exists(load_board(name).state, name))
 
 
 def retire_board(name: str, reason: str, *, actor: Actor, cause: str = "") -> None:
     """Take it out of the inventory for good; its history stays."""
-    meta = _meta(actor, "devices.delete_board", "retire boards", cause)
+    meta = _board_meta(actor, "administer", name, "devices.delete_board", f"retire board {name}", cause)
     _change_state(name, lambda state: boards.retire(state, reason), meta)
 
 
@@ -285,6 +362,18 @@ def retire_board(name: str, reason: str, *, actor: Actor, cause: str = "") -> No
 
 def _meta(actor: Actor, permission: str, to_do: str, cause: str) -> Meta:
     return Meta(actor=authorise(actor, permission, to_do), cause=cause)
+
+
+def _board_meta(actor: Actor, right: Right, name: str, permission: str, to_do: str, cause: str) -> Meta:
+    return Meta(actor=permit(actor, right, name, permission, to_do), cause=cause)
+
+
+def _handling(actor: Actor, name: str, to_do: str, cause: str) -> Meta:
+    return _board_meta(actor, "handle", name, "devices.change_board", to_do, cause)
+
+
+def _type_meta(actor: Actor, name: str, permission: str, to_do: str, cause: str) -> Meta:
+    return Meta(actor=permit_type(actor, "administer", name, permission, to_do), cause=cause)
 
 
 def _change_state(name: str, decide: Callable[[Board], list[Event]], meta: Meta) -> None:
@@ -324,7 +413,14 @@ def _unedited(found: Loaded[Any], expected: int | None, what: str) -> None:
     """
     if expected is None or expected >= found.version:
         return
-    edits = (BoardChanged, BoardRetired, DeviceTypeChanged, DeviceTypeRetired)
+    edits = (
+        BoardChanged,
+        BoardAccessChanged,
+        BoardRetired,
+        DeviceTypeChanged,
+        DeviceTypeAccessChanged,
+        DeviceTypeRetired,
+    )
     since = [r for r in store.read(found.stream, after=expected) if isinstance(r.event, edits)]
     if since:
         raise EditedMeanwhile(_sentence(what, since[-1]))
@@ -334,6 +430,8 @@ def _sentence(what: str, last: Recorded) -> str:
     did = "changed it"
     if isinstance(last.event, BoardChanged | DeviceTypeChanged):
         did = f"changed its {' and '.join(last.event.changes).replace('_', ' ')}"
+    elif isinstance(last.event, BoardAccessChanged | DeviceTypeAccessChanged):
+        did = "changed who may do what with it"
     elif isinstance(last.event, BoardRetired | DeviceTypeRetired):
         did = "retired it"
     return (

@@ -9,6 +9,7 @@ from devices.domain import device_type as types
 from devices.domain import history
 from devices.domain.board import Board
 from devices.domain.events import (
+    BoardAccessChanged,
     BoardBroughtOnline,
     BoardChanged,
     BoardHealthChanged,
@@ -54,6 +55,8 @@ def _state_before(stream: str, page: Sequence[Recorded]) -> Board:
         earlier += store.read_back(stream, before=first, types=_names(BoardRegistered, BoardChanged))
     if not happened.isdisjoint(OUT):
         earlier += store.read_back(stream, before=first, limit=1, types=_names(*OUT))
+    if BoardAccessChanged in happened:
+        earlier += store.read_back(stream, before=first, limit=1, types=_names(BoardAccessChanged))
     if BoardHealthChanged in happened:
         earlier += store.read_back(stream, before=first, limit=1, types=_names(BoardHealthChanged))
     state = Board()

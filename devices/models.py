@@ -18,6 +18,8 @@ class DeviceType(models.Model):
     """The type whose configuration this one's is laid over; empty: none."""
     description = models.TextField(blank=True)
     config = models.JSONField(blank=True, default=dict)
+    access = models.JSONField(blank=True, default=dict)
+    """Who may do what with it and its boards: see `devices.domain.access`."""
     retired_reason = models.TextField(blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
     registered_at = models.DateTimeField()
@@ -44,6 +46,8 @@ class Board(models.Model):
     tags = models.JSONField(blank=True, default=list)
     description = models.TextField(blank=True)
     config = models.JSONField(blank=True, default=dict)
+    access = models.JSONField(blank=True, default=dict)
+    """Who may do what with it, where that is not as its type says."""
     state = models.CharField(
         max_length=16,
         db_index=True,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from devices.domain import board as boards
 from devices.domain import device_type as types
 from devices.domain.events import (
+    BoardAccessChanged,
     BoardBroughtOnline,
     BoardChanged,
     BoardCheckQueued,
@@ -19,6 +20,7 @@ from devices.domain.events import (
     BoardReserved,
     BoardRetired,
     BoardTakenOffline,
+    DeviceTypeAccessChanged,
     DeviceTypeChanged,
     DeviceTypeRegistered,
     DeviceTypeRetired,
@@ -32,7 +34,7 @@ from lab.kernel.events import Event, Recorded
 inventory = Projection(name="inventory", models=[DeviceType, Board, Span])
 
 
-@inventory.on(DeviceTypeRegistered, DeviceTypeChanged, DeviceTypeRetired)
+@inventory.on(DeviceTypeRegistered, DeviceTypeChanged, DeviceTypeAccessChanged, DeviceTypeRetired)
 def draw_device_type(event: Event, recorded: Recorded) -> None:
     name = recorded.stream.partition("/")[2]
     row = DeviceType.objects.filter(pk=name).first() or DeviceType(
@@ -40,7 +42,7 @@ def draw_device_type(event: Event, recorded: Recorded) -> None:
     )
     state = types.apply(type_state(row), event)
     row.kind, row.base = state.kind, state.base
-    row.description, row.config = state.description, dict(state.config)
+    row.description, row.config, row.access = state.description, dict(state.config), dict(state.access)
     row.retired_reason, row.version = state.retired, recorded.version
     if isinstance(event, DeviceTypeRetired):
         row.retired_at = recorded.recorded_at
@@ -52,6 +54,7 @@ def draw_device_type(event: Event, recorded: Recorded) -> None:
 @inventory.on(
     BoardRegistered,
     BoardChanged,
+    BoardAccessChanged,
     BoardReserved,
     BoardReleased,
     BoardTakenOffline,
@@ -69,7 +72,7 @@ def draw_board(event: Event, recorded: Recorded) -> None:
     before = board_state(row)
     state = boards.apply(before, event)
     row.device_type_id, row.site, row.tags = state.device_type, state.site, list(state.tags)
-    row.description, row.config = state.description, dict(state.config)
+    row.description, row.config, row.access = state.description, dict(state.config), dict(state.access)
     row.held_by, row.offline_reason, row.quarantined = state.held_by, state.offline, state.quarantined
     row.health, row.health_reason, row.retired_reason = state.health, state.health_reason, state.retired
     row.health_job, row.check_reason, row.check_first = state.health_job, state.check, state.check_first

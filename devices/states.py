@@ -15,6 +15,7 @@ def type_state(row: DeviceType) -> types.DeviceType:
         base=row.base,
         description=row.description,
         config=row.config,
+        access=row.access,
         retired=row.retired_reason,
     )
 
@@ -28,6 +29,7 @@ def board_state(row: Board) -> boards.Board:
         tags=tuple(row.tags),
         description=row.description,
         config=row.config,
+        access=row.access,
         held_by=row.held_by,
         offline=row.offline_reason,
         quarantined=row.quarantined,

@@ -17,10 +17,11 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.db.models import Max
 
+from devices import access as inventory
 from devices.commands import load_board
 from devices.domain import board as boards
 from devices.domain.checks import Verdict
-from jobs import delivering, lab_view, leases, queries
+from jobs import access, delivering, lab_view, leases, queries
 from jobs.domain import job as life
 from jobs.domain import scheduling
 from jobs.domain.definition.edit import pin_board
@@ -62,7 +63,9 @@ def submit_job(
     digest = hashlib.sha256(f"{resubmitted_from}\0{text}".encode(errors="surrogatepass")).hexdigest()
     if known := _submitted_with(name, key, digest):
         return known
-    submitted = submission(text, validate(text, lab_view.lab_view()), name, resubmitted_from=resubmitted_from)
+    submitted = submission(
+        text, validate(text, lab_view.lab_view(user)), name, resubmitted_from=resubmitted_from
+    )
     meta = Meta(actor=name, cause=cause)
 
     def once() -> int:
@@ -159,18 +162,10 @@ def resubmit_job(
 def request_cancel(number: int, reason: str = "", *, user: User, cause: str) -> None:
     """Ask for a job's end: at once if nobody runs it yet. Asking again, or too late, changes nothing.
 
-    Its submitter may, and who has the permission ``jobs.cancel_any_job``.
+    Who may is said by `jobs.access`.
     """
-    row = queries.seen_job(user, number)
-    name = user.get_username()
-    if not _is_submitter(user, row) and not queries.has_perm(user, "jobs.cancel_any_job"):
-        who = name or "Somebody who is not logged in"
-        raise NotPermitted(
-            f"{who} may not cancel job {number}: only {row.submitter}, who submitted it, "
-            "and the staff of the lab may."
-        )
-
-    cancel(number, reason.strip(), Meta(actor=name, cause=cause))
+    access.require(user, "cancel", number)
+    cancel(number, reason.strip(), Meta(actor=user.get_username(), cause=cause))
 
 
 def cancel(number: int, reason: str, meta: Meta) -> None:
@@ -222,6 +217,7 @@ def schedule() -> list[scheduling.Assignment]:
 def _assign(assignment: scheduling.Assignment) -> None:
     job, version = load_job(assignment.job)
     board = load_board(assignment.board)
+    _check_use(job, assignment.board)
     store.append(
         Append(
             stream=life.stream(assignment.job),
@@ -236,6 +232,13 @@ def _assign(assignment: scheduling.Assignment) -> None:
         meta=Meta(actor=LAB, cause="schedule"),
         follow_ups=[run_task(assignment.job, assignment.site)],
     )
+
+
+def _check_use(job: Job, board: str) -> None:
+    """Refuse what somebody has forbidden since the plan was made."""
+    who = inventory.person_named(job.submitter)
+    if not job.health_check and not inventory.person_may(who, "use", board):
+        raise Rejected(f"board {board} may not be used by {job.submitter} any more")
 
 
 def run_task(number: int, site: str) -> FollowUp:
@@ -336,12 +339,6 @@ def _may_submit(user: User) -> None:
         raise NotPermitted("Only users who are logged in may submit jobs.")
     if not user.is_active:
         raise NotPermitted(f"The account {user.get_username()} is not active and may not submit jobs.")
-
-
-def _is_submitter(user: User, row: JobRow) -> bool:
-    if row.health_check:  # its submitter is the lab, not somebody of that name
-        return False
-    return user.is_authenticated and user.is_active and user.get_username() == row.submitter
 
 
 def _visibility(definition: Definition) -> str:

@@ -37,8 +37,10 @@ from django.contrib import auth
 from django.db import Error
 from django.http import HttpRequest
 
+from devices import access, seen
 from jobs import feed, queries
 from jobs.live import Cursor, empty_frame, tail_of
+from jobs.sight import Sight
 from lab.eventstore import live
 from lab.eventstore.live import LogHub
 from lab.kernel.errors import NotFound
@@ -132,7 +134,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         """Who is behind the socket's session now: logging out ends what a private stream shows."""
         key = self.scope.get("cookies", {}).get(settings.SESSION_COOKIE_NAME)
         user = await self.hub.read(_user_of, key)
-        if not user.is_authenticated and not settings.LABBOOK["ANONYMOUS_READ"]:
+        if not await self.hub.read(access.may_read, user):
             raise Refused(4401, "Log in to watch.")
         return user
 
@@ -187,7 +189,7 @@ class EventsConsumer(StreamConsumer):
         self.greeted = False
 
     async def authorise(self) -> None:
-        """Whoever may watch at all may watch this; of jobs, only those the user may see are named."""
+        """Whoever may watch at all may watch this; it names only what the user may know of."""
 
     async def step(self) -> bool:
         news = await self.hub.news_since(self.position)
@@ -201,8 +203,8 @@ class EventsConsumer(StreamConsumer):
         if "jobs" in self.topics and changed["job"]:
             numbers = [int(name) for name in changed["job"]]
             frame["jobs"] = await self.hub.read(_seen_jobs, self.user, numbers)
-        if "boards" in self.topics:
-            frame["boards"] = list(changed["board"])
+        if "boards" in self.topics and changed["board"]:
+            frame["boards"] = await self.hub.read(_known_boards, self.user, list(changed["board"]))
         if frame["jobs"] or frame["boards"] or not self.greeted:
             await self.send(text_data=msgspec.json.encode(frame).decode())
             self.greeted = True
@@ -250,7 +252,13 @@ def _user_of(session_key: str | None) -> queries.User:
 
 
 def _seen_jobs(user: queries.User, numbers: list[int]) -> list[int]:
-    return [number for number in numbers if queries.may_see(user, number)]
+    found = Sight(user).those_seen(numbers)
+    return [number for number in numbers if number in found]
+
+
+def _known_boards(user: queries.User, names: list[str]) -> list[str]:
+    found = seen.may_know_boards(user, names)
+    return [name for name in names if name in found]
 
 
 def _number(what: str, text: str) -> int:

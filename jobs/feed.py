@@ -6,13 +6,16 @@ lies behind everything that was looked at, shown or not, so nothing is skipped a
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
+from devices import access, seen
 from jobs import queries
 from jobs.domain.words import describe
 from jobs.models import Node
+from jobs.sight import Sight
 from lab.eventstore.store import store
 from lab.kernel.events import Recorded
 
@@ -20,51 +23,65 @@ JsonObject = dict[str, Any]
 MOST = 1000
 """Events that are looked at for one answer, unless the reader wants fewer."""
 
-INVENTORY = {"board": "devices.view_board", "device-type": "devices.view_devicetype"}
-"""Whose events hold how the lab reaches its machines, and what a user needs to see that."""
-
 
 def feed(
     user: queries.User, after: int, *, limit: int = MOST, types: frozenset[str] = frozenset()
 ) -> JsonObject:
     """Return ``{events, position, more}``: what came after a position, of these types if any are named.
 
-    `limit` bounds how many events are looked at. Of the inventory everybody learns what happened to whom; the
-    configuration is for those who keep it.
+    `limit` bounds how many events are looked at. Of the boards and types that they may know of, everybody
+    learns what happened; the configuration, and who may do what, is for those who administer them.
     """
+    access.require_reading(user)
     recorded = store.read_all(after=after, limit=limit)
-    seen: dict[int, bool] = {}
-    names: dict[int, dict[int, str]] = {}
-    events = []
-    for one in recorded:
-        if types and one.event.type not in types:
-            continue
-        kind, _, name = one.stream.partition("/")
-        row = _job_row(user, one, int(name), seen, names) if kind == "job" else _row(user, one, kind)
-        if row is not None:
-            events.append(row)
+    wanted = [one for one in recorded if not types or one.event.type in types]
+    reader = _Reader(user)
+    events = [row for one in wanted if (row := reader.row(one)) is not None]
     position = recorded[-1].position if recorded else after
     return {"events": events, "position": position, "more": len(recorded) == limit}
 
 
-def _job_row(
-    user: queries.User, one: Recorded, number: int, seen: dict[int, bool], names: dict[int, dict[int, str]]
-) -> JsonObject | None:
-    if number not in seen:
-        seen[number] = queries.may_see(user, number)
-    if not seen[number]:
-        return None
-    if number not in names:
-        names[number] = dict(Node.objects.filter(job=number).values_list("index", "name"))
-    return _told(one, data=msgspec.to_builtins(one.event), text=describe(one.event, names[number]))
+class _Reader:
+    """Whoever reads, and what was found out about it while one answer is made."""
 
+    def __init__(self, user: queries.User) -> None:
+        self._user = user
+        self._jobs: dict[int, dict[int, str] | None] = {}
+        self._secrets: dict[str, bool] = {}
 
-def _row(user: queries.User, one: Recorded, kind: str) -> JsonObject:
-    data: JsonObject = msgspec.to_builtins(one.event)
-    needed = INVENTORY.get(kind)
-    if needed is not None and not queries.has_perm(user, needed):
-        data = {key: value for key, value in data.items() if key not in ("config", "changes")}
-    return _told(one, data=data, text="")
+    @cached_property
+    def _sight(self) -> Sight:
+        return Sight(self._user)
+
+    def row(self, one: Recorded) -> JsonObject | None:
+        """Return an event as it is told, None if it is not."""
+        kind, _, name = one.stream.partition("/")
+        if kind == "job":
+            names = self._nodes(int(name))
+            if names is None:
+                return None
+            return _told(one, data=msgspec.to_builtins(one.event), text=describe(one.event, names))
+        hidden = self._sight.hidden
+        if name in {"board": hidden.boards, "device-type": hidden.types}.get(kind, ()):
+            return None
+        data: JsonObject = msgspec.to_builtins(one.event)
+        if kind in ("board", "device-type") and not self._sees_secrets(one.stream, kind, name):
+            data = seen.public_data(data)
+        return _told(one, data=data, text="")
+
+    def _nodes(self, number: int) -> dict[int, str] | None:
+        """Return the names of a job's nodes; None: it is not for this reader."""
+        if number not in self._jobs:
+            visible = number in self._sight.those_seen([number])
+            nodes = Node.objects.filter(job=number).values_list("index", "name")
+            self._jobs[number] = dict(nodes) if visible else None
+        return self._jobs[number]
+
+    def _sees_secrets(self, stream: str, kind: str, name: str) -> bool:
+        if stream not in self._secrets:
+            ask = seen.sees_config if kind == "board" else seen.sees_type_config
+            self._secrets[stream] = ask(self._user, name)
+        return self._secrets[stream]
 
 
 def _told(one: Recorded, *, data: JsonObject, text: str) -> JsonObject:

@@ -61,7 +61,7 @@ def queue(name: str) -> int:
             return state.check_job
         definition = inventory.effective_config(name).health.definition
         filled = for_board(definition, state.device_type, name)
-        accepted = validate(filled.text, lab_view.lab_view())
+        accepted = validate(filled.text, lab_view.lab_view(LAB))
         number, append = new_job(submission(filled.text, accepted, LAB, health_check=True))
         own = Append(stream=board.stream, expected=board.version, events=checks.queue(state, number))
         store.append(append, own, meta=META, follow_ups=[SCHEDULE])

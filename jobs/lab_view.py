@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 
+from devices import access, seen
 from devices import queries as inventory
 from devices.images import queries as image_library
 from jobs import mail
 from jobs.domain.definition.lab_view import BoardTypeView, BoardView, LabView
 from jobs.domain.scheduling import Candidate, Waiting
 from jobs.models import Job, Node
+from lab.actors import Actor
 
 
-def lab_view() -> LabView:
-    """What a definition is checked against."""
+def lab_view(viewer: Actor) -> LabView:
+    """What a definition is checked against, if this one submits it."""
     limits = settings.LABBOOK
-    vm_types = inventory.vm_types()
+    vm_types = seen.vm_types(viewer)
+    (barred,) = access.barred(access.person(viewer))
     return LabView(
         board_types={
             one.name: BoardTypeView(
                 name=one.name,
-                boards=tuple(BoardView(name=board.name, tags=frozenset(board.tags)) for board in one.boards),
+                boards=tuple(
+                    BoardView(
+                        name=board.name,
+                        tags=frozenset(board.tags),
+                        barred=barred.boards.get(board.name, ""),
+                    )
+                    for board in one.boards
+                ),
                 runs=frozenset(one.runs),
                 deploy=one.deploy,
+                barred=_barred(one, barred),
             )
-            for one in inventory.board_types()
+            for one in seen.board_types(viewer)
         },
         vm_types=frozenset(one.name for one in vm_types),
+        barred_vm_types={one.name: barred.types[one.name] for one in vm_types if one.name in barred.types},
         launched=frozenset(one.name for one in vm_types if one.config.launch),
         sends_mail=mail.configured(),
         groups=frozenset(Group.objects.values_list("name", flat=True)),
@@ -42,21 +54,40 @@ def lab_view() -> LabView:
     )
 
 
+def _barred(one: inventory.BoardTypeView, barred: access.Barred) -> str:
+    """Return who can grant the use of a type of which the submitter may use no board; empty: there is one."""
+    granters = [barred.boards.get(board.name, "") for board in one.boards]
+    if granters and all(granters):
+        return barred.types.get(one.name) or granters[0]
+    return "" if granters else barred.types.get(one.name, "")
+
+
 def waiting_jobs() -> list[Waiting]:
     """The queue."""
     queued = Job.objects.filter(open=1, state="queued").order_by("id")
+    barred = _barred_boards(job.submitter for job in queued if not job.health_check)
     vm_types: dict[int, set[str]] = {}
     for number, device_type in _vms().filter(job__in=queued).values_list("job", "device_type"):
         vm_types.setdefault(number, set()).add(device_type)
-    return [_waiting(job, vm_types.get(job.id, ())) for job in queued]
+    return [_waiting(job, vm_types.get(job.id, ()), barred) for job in queued]
 
 
 def waiting(job: Job) -> Waiting:
     """What a queued job asks of a board."""
-    return _waiting(job, _vms().filter(job=job).values_list("device_type", flat=True))
+    barred = {} if job.health_check else _barred_boards([job.submitter])
+    return _waiting(job, _vms().filter(job=job).values_list("device_type", flat=True), barred)
 
 
-def _waiting(job: Job, vm_types: Iterable[str]) -> Waiting:
+def _barred_boards(submitters: Iterable[str]) -> dict[str, Mapping[str, str]]:
+    """Return the boards that each of these may not use, with who can grant it."""
+    names = sorted(set(submitters))
+    if not names or not access.limits_use():
+        return {}
+    people = [access.person_named(name) for name in names]
+    return {name: one.boards for name, one in zip(names, access.barred(*people), strict=True)}
+
+
+def _waiting(job: Job, vm_types: Iterable[str], barred: Mapping[str, Mapping[str, str]]) -> Waiting:
     return Waiting(
         job=job.id,
         host_type=job.host_type,
@@ -65,7 +96,8 @@ def _waiting(job: Job, vm_types: Iterable[str]) -> Waiting:
         tags=frozenset(job.tags),
         vm_types=frozenset(vm_types),
         health_check=job.health_check,
-        who=frozenset({f"user:{job.submitter}"}),
+        submitter=job.submitter,
+        barred=barred.get(job.submitter, {}),
     )
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict, TypeVar
 
 import msgspec
-from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+from django.contrib.auth.models import PermissionsMixin
 from django.db.models import Max, Q, QuerySet
 
+from devices import access
 from jobs import console_log, lab_view, rows, search
 from jobs.domain import job as life
 from jobs.domain import scheduling
@@ -26,7 +26,6 @@ from jobs.models import (
     Delivery,
     ImageUse,
     Job,
-    JobGroup,
     Message,
     Node,
     Note,
@@ -35,11 +34,13 @@ from jobs.models import (
     Result,
     Wait,
 )
+from jobs.sight import NEEDED, Sight
+from jobs.sight import User as User
+from lab.actors import LAB, Actor
 from lab.eventstore.models import EventRow
 from lab.eventstore.store import store
 from lab.kernel.errors import NotFound, Rejected
 
-User = AbstractBaseUser | AnonymousUser
 JsonObject = dict[str, Any]
 P = TypeVar("P", bound=Part)
 PAGE = 50
@@ -65,29 +66,18 @@ class Filters(TypedDict, total=False):
 def may_see(user: User, job: Job | int) -> bool:
     """Whether the user (or visitor) may know of this job."""
     row = Job.objects.filter(pk=job).first() if isinstance(job, int) else job
-    if row is None:
-        return False
-    active = user.is_authenticated and user.is_active
-    return life.may_be_seen(
-        row.visibility,
-        row.submitter,
-        user=user.get_username() if active else "",
-        staff=_sees_all(user),
-        groups=_groups(user) if active and not row.public else (),
-        anonymous_read=settings.LABBOOK["ANONYMOUS_READ"],
-    )
+    return row is not None and Sight(user).sees(row)
 
 
 def seen_job(user: User, number: int) -> Job:
-    """The job's row. Raises `NotFound` if there is none, or none that the user may know of."""
+    """The job's row. Raises `NotFound` if there is none, or none that the user may know of, and
+    `NotPermitted` for visitors where the lab is not open to them.
+    """
+    access.require_reading(user)
     row = Job.objects.filter(pk=number).first()
-    if row is None or not may_see(user, row):
+    if row is None or not Sight(user).sees(row):
         raise NotFound(f"There is no job {number}, or you may not see it.")
     return row
-
-
-def _sees_all(user: User) -> bool:
-    return isinstance(user, PermissionsMixin) and user.is_active and bool(getattr(user, "is_staff", False))
 
 
 def has_perm(user: User, permission: str) -> bool:
@@ -95,49 +85,17 @@ def has_perm(user: User, permission: str) -> bool:
     return isinstance(user, PermissionsMixin) and user.has_perm(permission)
 
 
-def _groups(user: User) -> list[str]:
-    return list(user.groups.values_list("name", flat=True)) if isinstance(user, PermissionsMixin) else []
-
-
-def _visible(user: User) -> list[Q]:
-    """The jobs a user may see, as sets that each can be read along an index; their union is meant."""
-    active = user.is_authenticated and user.is_active
-    if not active:
-        return [Q(public=1)] if settings.LABBOOK["ANONYMOUS_READ"] else []
-    if _sees_all(user):
-        return [Q(public=1), Q(public=0)]
-    sets = [Q(public=1), Q(public=0, submitter=user.get_username())]
-    if groups := _groups(user):
-        sets.append(Q(public=0, pk__in=JobGroup.objects.filter(group__in=groups).values("job")))
-    return sets
-
-
 def seen(user: User, wanted: Q) -> dict[int, Job]:
     """Return those of these jobs that the user may see, by number. `wanted` must mean few, by number."""
-    sets = _visible(user)
-    found = {row.id: row for row in Job.objects.filter(wanted)} if sets else {}
-    shown = _shown_private(sets, [number for number, row in found.items() if not row.public])
-    return {number: row for number, row in found.items() if row.public or number in shown}
+    sight = Sight(user)
+    return {row.id: row for row in Job.objects.filter(wanted) if sight.sees(row)}
 
 
 def went_well(user: User, wanted: Q) -> dict[int, bool]:
     """Return whether nothing failed in those of these jobs that the user may see, by number; as `seen`."""
-    sets = _visible(user)
-    fields = ("id", "public", "outcome", "failed")
-    found = list(Job.objects.filter(wanted).values_list(*fields)) if sets else []
-    shown = _shown_private(sets, [number for number, public, _, _ in found if not public])
-    return {
-        number: outcome != "incomplete" and not failed
-        for number, public, outcome, failed in found
-        if public or number in shown
-    }
-
-
-def _shown_private(sets: list[Q], numbers: list[int]) -> set[int]:
-    shown: set[int] = set()
-    for one in sets if numbers else ():
-        shown |= set(Job.objects.filter(one & Q(pk__in=numbers)).values_list("id", flat=True))
-    return shown
+    sight = Sight(user)
+    rows_ = Job.objects.filter(wanted).only(*NEEDED, "outcome", "failed")
+    return {row.id: row.outcome != "incomplete" and not row.failed for row in rows_ if sight.sees(row)}
 
 
 # -- lists ---------------------------------------------------------------------------------------
@@ -155,6 +113,8 @@ def job_list(
 
     Pages are cut by number, not by count, so the hundredth is as fast as the first.
     """
+    access.require_reading(user)
+    sets = Sight(user).sets()
     filters = filters or {}
     wanted = _wanted(filters)
     if before is not None:
@@ -165,18 +125,18 @@ def job_list(
     found: dict[int, Job] = {}
     if text := filters.get("text"):
         for numbers in search.matching(text, before=before, after=after if upwards else None):
-            found |= _listed(user, wanted & Q(pk__in=numbers), upwards, limit)
+            found |= _listed(sets, wanted & Q(pk__in=numbers), upwards, limit)
             if len(found) >= limit:
                 break
     else:
-        found = _listed(user, wanted, upwards, limit)
+        found = _listed(sets, wanted, upwards, limit)
     numbers = sorted(found, reverse=not upwards)[:limit]
     return [rows.summary(found[number]) for number in sorted(numbers, reverse=True)]
 
 
-def _listed(user: User, wanted: Q, upwards: bool, limit: int) -> dict[int, Job]:
+def _listed(sets: list[Q], wanted: Q, upwards: bool, limit: int) -> dict[int, Job]:
     found: dict[int, Job] = {}
-    for one in _visible(user):
+    for one in sets:
         for row in Job.objects.filter(one & wanted).order_by("id" if upwards else "-id")[:limit]:
             found[row.id] = row
     return found
@@ -212,7 +172,7 @@ def job_snapshot(user: User, number: int, after: int = 0) -> JsonObject:
     # Before anything else is read: a row that changes meanwhile may come twice, but is never missed.
     position = store.head()
     row = seen_job(user, number)
-    return _snapshot(row, after, position) | {"resubmitted_as": _resubmitted_as(user, number)}
+    return _snapshot(row, after, position, user) | {"resubmitted_as": _resubmitted_as(user, number)}
 
 
 def whole_snapshot(number: int) -> JsonObject:
@@ -220,17 +180,17 @@ def whole_snapshot(number: int) -> JsonObject:
     row = Job.objects.filter(pk=number).first()
     if row is None:
         raise NotFound(f"There is no job {number}.")
-    return _snapshot(row, 0, store.head())
+    return _snapshot(row, 0, store.head(), LAB)
 
 
-def _snapshot(row: Job, after: int, position: int) -> JsonObject:
+def _snapshot(row: Job, after: int, position: int, viewer: Actor) -> JsonObject:
     number = row.id
     nodes = list(Node.objects.filter(job=number).order_by("index"))
     sizes = console_log.sizes(number)
     return {
         **rows.summary(row),
         "failure": row.failure,
-        "waiting": waiting_for(row),
+        "waiting": waiting_for(viewer, row),
         "cancel": row.cancel,
         "nodes": [rows.node(node, sizes.get(node.index, 0)) for node in nodes],
         "running": [{"node": node.index, **case} for node in nodes for case in node.running],
@@ -254,11 +214,16 @@ def _touched(model: type[P], number: int, after: int) -> QuerySet[P]:
 
 def _resubmitted_as(user: User, number: int) -> list[int]:
     again = Job.objects.filter(resubmitted_from=number).order_by("id")
-    return [row.id for row in again if may_see(user, row)]
+    rows_ = list(again)
+    sight = Sight(user) if rows_ else None
+    return [row.id for row in rows_ if sight and sight.sees(row)]
 
 
-def waiting_for(row: Job) -> list[JsonObject]:
-    """Why a queued job does not run, board by board; empty once it has a board."""
+def waiting_for(viewer: Actor, row: Job) -> list[JsonObject]:
+    """Why a queued job does not run, board by board; empty once it has a board.
+
+    Boards that the viewer may not know of are not among them.
+    """
     if row.state != "queued":
         return []
     asks = lab_view.waiting(row)
@@ -267,7 +232,7 @@ def waiting_for(row: Job) -> list[JsonObject]:
         for one in lab_view.candidates()
         if one.device_type == row.host_type or one.name == row.pinned_board
     ]
-    plan = scheduling.plan(lab_view.waiting_jobs(), boards)
+    plan = scheduling.plan(lab_view.waiting_jobs(), boards).without(access.hidden(viewer).boards)
     refusals = plan.why(asks)
     return [{"board": one.board, "reason": one.reason} for one in refusals]
 
@@ -277,7 +242,7 @@ def previous(user: User, job: Job, *, passed: bool = False) -> int | None:
     wanted = Q(name=job.name, pk__lt=job.id, finished_at__isnull=False)
     if passed:
         wanted &= Q(outcome="complete", failed=0, passed__gt=0)
-    found = [Job.objects.filter(one & wanted).aggregate(last=Max("id"))["last"] for one in _visible(user)]
+    found = [Job.objects.filter(one & wanted).aggregate(last=Max("id"))["last"] for one in Sight(user).sets()]
     return max((one for one in found if one is not None), default=None)
 
 
@@ -287,7 +252,7 @@ def runs_of(user: User, name: str, *, before: int | None = None, limit: int = PA
     if before is not None:
         wanted &= Q(pk__lte=before)
     found: dict[int, Job] = {}
-    for one in _visible(user):
+    for one in Sight(user).sets():
         for row in Job.objects.filter(one & wanted).order_by("-id")[:limit]:
             found[row.id] = row
     return [rows.summary(found[number]) for number in sorted(found)[-limit:]]
@@ -350,7 +315,7 @@ def jobs_using(user: User, digests: Iterable[str], *, limit: int = PAGE) -> list
     """The newest jobs that the user may see and that booted one of these contents, the newest first."""
     used = ImageUse.objects.filter(sha256__in=list(digests)).values("job")
     found: dict[int, Job] = {}
-    for one in _visible(user):
+    for one in Sight(user).sets():
         for row in Job.objects.filter(one & Q(pk__in=used)).order_by("-id")[:limit]:
             found[row.id] = row
     return [rows.summary(found[number]) for number in sorted(found, reverse=True)[:limit]]

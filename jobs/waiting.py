@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from devices import access
 from jobs import lab_view, queries, rows
 from jobs.domain import reasons, scheduling
 from jobs.domain.scheduling import Refusal, Waiting
@@ -53,7 +54,7 @@ def queue(user: queries.User, *, host_type: str = "", limit: int = MOST) -> Queu
         return Queue(rows=(), count=0, oldest=None)
     seen = queries.seen(user, Q(pk__in=[one.job for one in asked[: 5 * limit]]))
     shown = [one for one in asked if one.job in seen][:limit]
-    plan = scheduling.plan(waiting, lab_view.candidates())
+    plan = scheduling.plan(waiting, lab_view.candidates()).without(access.hidden(user).boards)
     return Queue(
         rows=tuple(_row(one, rows.summary(seen[one.job]), waiting, plan) for one in shown),
         count=len(asked),

@@ -36,6 +36,11 @@ def env_list(name: str, default: list[str]) -> list[str]:
     return [part for part in value.replace(os.pathsep, ",").split(",") if part] if value else default
 
 
+def env_entries(name: str) -> list[str]:
+    """Texts between commas, colons and all."""
+    return [part.strip() for part in env_str(name).split(",") if part.strip()]
+
+
 VAR_DIR = Path(env_str("LABBOOK_VAR", str(BASE_DIR / "var"))).resolve()
 """Everything this lab keeps outside the database: caches, attachments, sockets, the demo lab."""
 
@@ -231,6 +236,11 @@ LABBOOK: dict[str, Any] = {
     # A node that prints more than this ends its job instead of filling the disk.
     "MAX_CONSOLE_BYTES": env_int("LABBOOK_MAX_CONSOLE_BYTES", 2 * 1024**3),
     "ANONYMOUS_READ": env_bool("LABBOOK_ANONYMOUS_READ", default=True),
+    # Who has which right on boards and device types that do not say so: see docs/permissions.md.
+    "ACCESS": {
+        right: env_entries(f"LABBOOK_ACCESS_{right.upper()}")
+        for right in ("view", "use", "console", "handle", "administer")
+    },
     "DEFAULT_VISIBILITY": env_str("LABBOOK_DEFAULT_VISIBILITY", "public"),
     # What runs a job; tests of the supervision put something simpler in its place.
     "EXECUTION": env_str("LABBOOK_EXECUTION", "jobs.real_execution"),

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from devices.domain import device_type as types
+from devices.domain.access import checked_access
 from devices.domain.device_type import DeviceType
 from devices.domain.events import (
+    BoardAccessChanged,
     BoardBroughtOnline,
     BoardChanged,
     BoardCheckQueued,
@@ -61,6 +63,8 @@ class Board:
     tags: tuple[str, ...] = ()
     description: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
+    access: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Who may do what with it; what it leaves out its type says. See `devices.domain.access`."""
     held_by: int | None = None
     """The job that has it reserved."""
     offline: str = ""
@@ -138,6 +142,8 @@ def apply(state: Board, event: Event) -> Board:
             if "tags" in changes:
                 changes["tags"] = tuple(changes["tags"])
             return replace(state, **changes)
+        case BoardAccessChanged():
+            return replace(state, access=event.access)
         case BoardReserved():
             return replace(state, held_by=event.job)
         case BoardReleased():
@@ -174,6 +180,7 @@ def register(
     tags: Iterable[str],
     description: str,
     config: Mapping[str, Any],
+    access: Mapping[str, Any] | None = None,
 ) -> list[Event]:
     """Decide on a new board. A name that was used once is never given again.
 
@@ -188,6 +195,7 @@ def register(
     if state.name:
         raise Rejected(f"There is a board {name} already: change that one, or choose another name.")
     _usable(device_type)
+    lists = checked_access(access or {})
     return [
         BoardRegistered(
             name=name,
@@ -196,7 +204,8 @@ def register(
             tags=checked_tags(tags),
             description=checked_description(description),
             config=_checked_config(chain, name, config),
-        )
+        ),
+        *([BoardAccessChanged(access=lists)] if lists else []),
     ]
 
 
@@ -235,6 +244,15 @@ def change(
             "and change it when the job has ended."
         )
     return [BoardChanged(changes=changes, reason=optional_reason(reason))] if changes else []
+
+
+def change_access(state: Board, access: Mapping[str, Any], reason: str = "") -> list[Event]:
+    """Decide on who may do what with it: all of its lists. Without a difference nothing happens."""
+    _in_use(state)
+    lists = checked_access(access)
+    if lists == {right: list(entries) for right, entries in state.access.items()}:
+        return []
+    return [BoardAccessChanged(access=lists, reason=optional_reason(reason))]
 
 
 def take_offline(state: Board, reason: str) -> list[Event]:

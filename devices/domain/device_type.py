@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from devices.domain.events import DeviceTypeChanged, DeviceTypeRegistered, DeviceTypeRetired, Kind
+from devices.domain.access import checked_access
+from devices.domain.events import (
+    DeviceTypeAccessChanged,
+    DeviceTypeChanged,
+    DeviceTypeRegistered,
+    DeviceTypeRetired,
+    Kind,
+)
 from devices.domain.layers import Layer, merged, traced
 from devices.domain.names import checked_description, checked_name, checked_reason, optional_reason
 from devices.domain.parse_config import BadConfig, checked_board_config, checked_vm_type_config
@@ -31,6 +38,8 @@ class DeviceType:
     """The type whose configuration this one's is laid over; empty: none."""
     description: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
+    access: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Who may do what with it and its boards; what it leaves out says what it is based on."""
     retired: str = ""
     """The reason; empty while it is in use."""
 
@@ -48,6 +57,8 @@ def apply(state: DeviceType, event: Event) -> DeviceType:
             )
         case DeviceTypeChanged():
             return replace(state, **event.changes)
+        case DeviceTypeAccessChanged():
+            return replace(state, access=event.access)
         case DeviceTypeRetired():
             return replace(state, retired=event.reason)
     return state
@@ -61,6 +72,7 @@ def register(
     description: str,
     config: Mapping[str, Any],
     bases: Sequence[DeviceType] = (),
+    access: Mapping[str, Any] | None = None,
 ) -> list[Event]:
     """Decide on a new device type. A name that was used once is never given again: its history stays.
 
@@ -75,6 +87,7 @@ def register(
         raise Rejected(f"There is a device type {name} already: change that one, or choose another name.")
     checked_kind = _checked_kind(kind)
     _check_bases(name, checked_kind, bases)
+    lists = checked_access(access or {})
     return [
         DeviceTypeRegistered(
             name=name,
@@ -82,7 +95,8 @@ def register(
             base=bases[0].name if bases else "",
             description=checked_description(description),
             config=checked_config(name, checked_kind, config, bases),
-        )
+        ),
+        *([DeviceTypeAccessChanged(access=lists)] if lists else []),
     ]
 
 
@@ -114,6 +128,15 @@ def change(
         )
     changes = {key: value for key, value in wanted.items() if value != getattr(state, key)}
     return [DeviceTypeChanged(changes=changes, reason=optional_reason(reason))] if changes else []
+
+
+def change_access(state: DeviceType, access: Mapping[str, Any], reason: str = "") -> list[Event]:
+    """Decide on who may do what with it and its boards: all of its lists, as for a board."""
+    _in_use(state)
+    lists = checked_access(access)
+    if lists == {right: list(entries) for right, entries in state.access.items()}:
+        return []
+    return [DeviceTypeAccessChanged(access=lists, reason=optional_reason(reason))]
 
 
 def retire(state: DeviceType, reason: str) -> list[Event]:

@@ -40,6 +40,16 @@ class DeviceTypeChanged(Event):
 
 @codec.register
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTypeAccessChanged(Event):
+    """Who may do what with it from now on: see `devices.domain.access`."""
+
+    type = "device_type.access_changed"
+    access: dict[str, list[str]]
+    reason: str = ""
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceTypeRetired(Event):
     type = "device_type.retired"
     reason: str
@@ -64,6 +74,16 @@ class BoardChanged(Event):
 
     type = "board.changed"
     changes: dict[str, Any]
+    reason: str = ""
+
+
+@codec.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardAccessChanged(Event):
+    """Who may do what with it from now on, where that is not as its type says."""
+
+    type = "board.access_changed"
+    access: dict[str, list[str]]
     reason: str = ""
 
 

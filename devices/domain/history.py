@@ -12,6 +12,7 @@ from devices.domain import device_type as types
 from devices.domain.board import Board
 from devices.domain.device_type import DeviceType
 from devices.domain.events import (
+    BoardAccessChanged,
     BoardBroughtOnline,
     BoardChanged,
     BoardCheckQueued,
@@ -24,6 +25,7 @@ from devices.domain.events import (
     BoardReserved,
     BoardRetired,
     BoardTakenOffline,
+    DeviceTypeAccessChanged,
     DeviceTypeChanged,
     DeviceTypeRegistered,
     DeviceTypeRetired,
@@ -94,6 +96,8 @@ def _board_words(state: Board, event: Event) -> Words:
         case BoardChanged():
             old = {key: getattr(state, key) for key in event.changes}
             return _changed(event.changes), differences(old, event.changes), event.reason
+        case BoardAccessChanged():
+            return _access_words(state.access, event.access, event.reason)
         case BoardReserved():
             return f"reserved for job {event.job}", [], ""
         case BoardReleased():
@@ -139,9 +143,15 @@ def _type_words(state: DeviceType, event: Event) -> Words:
         case DeviceTypeChanged():
             old = {key: getattr(state, key) for key in event.changes}
             return _changed(event.changes), differences(old, event.changes), event.reason
+        case DeviceTypeAccessChanged():
+            return _access_words(state.access, event.access, event.reason)
         case DeviceTypeRetired():
             return "retired", [], event.reason
     return event.type, [], ""
+
+
+def _access_words(old: Mapping[str, Any], new: Mapping[str, Any], reason: str) -> Words:
+    return "changed who may do what", differences({"access": old}, {"access": new}), reason
 
 
 def _changed(changes: Mapping[str, Any]) -> str:

@@ -12,9 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from devices import by_hand, commands, queries
-from devices.queries import BoardView
-from devices.reservations import reservations
+from devices import by_hand, commands, seen
+from devices.seen import BoardView
 from jobs import availability, health
 from jobs.api import shapes, telling
 from jobs.api import shapes_inventory as of
@@ -59,7 +58,7 @@ class Boards(APIView):
         size = integer(request, "limit", PAGE, low=1, high=MAX_PAGE)
         wanted = {name: text(request, name) for name in FILTERS}
         after, retired = text(request, "after"), text(request, "retired") == "1"
-        boards = queries.board_list(retired=retired or wanted["state"] == "retired")
+        boards = seen.boards(request.user, retired=retired or wanted["state"] == "retired")
         # By code points, as `after` is compared; databases have their own ideas of order.
         found = sorted(
             (one for one in boards if one.name > after and _matches(one, wanted)), key=lambda one: one.name
@@ -125,7 +124,7 @@ class OneBoard(APIView):
             reason=sent.string("reason") or "",
             actor=request.user,
             cause="api",
-            expected_version=seen_version(request, queries.board(name).version),
+            expected_version=seen_version(request, seen.board(request.user, name).version),
         )
         return _whole(request, name)
 
@@ -140,8 +139,7 @@ class History(APIView):
         asks=[query("before", int, "Only versions below this one."), limit(MAX_PAGE, PAGE)],
     )
     def get(self, request: Request, name: str) -> Response:
-        shows = telling.sees_boards(request.user)
-        return telling.history(request, partial(queries.board_history, name), shows, PAGE, MAX_PAGE)
+        return telling.history(request, partial(seen.board_history, request.user, name), PAGE, MAX_PAGE)
 
 
 class Reservations(APIView):
@@ -151,8 +149,8 @@ class Reservations(APIView):
     def get(self, request: Request, name: str) -> Response:
         check_known(request, ("limit",))
         size = integer(request, "limit", PAGE, low=1, high=MAX_PAGE)
-        queries.board(name)
-        return Response({"reservations": [asdict(one) for one in reservations(name, size)]})
+        found = seen.reservations(request.user, name, size)
+        return Response({"reservations": [asdict(one) for one in found]})
 
 
 class Handling(APIView):
@@ -273,11 +271,7 @@ def _row(request: Request, one: BoardView) -> dict[str, Any]:
 
 
 def _whole(request: Request, name: str, status: int = 200) -> Response:
-    one = queries.board(name)
-    shows = telling.sees_boards(request.user)
-    told = telling.configured(
-        queries.board_layers(name)[-1].config if shows else None,
-        queries.board_settings(name) if shows else None,
-        queries.board_problems(name) if shows else None,
-    )
+    one = seen.board(request.user, name)
+    found = seen.board_config(request.user, name)
+    told = telling.configured(*((found[0][-1].config, *found[1:]) if found else (None, None, None)))
     return Response({**_row(request, one), **told}, status, headers=etag(one.version))

@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from devices import commands, queries
-from devices.queries import DeviceTypeView
+from devices import commands, seen
+from devices.seen import DeviceTypeView
 from jobs.api import shapes_inventory as of
 from jobs.api import telling
 from jobs.api.body import PARSERS, Sent
@@ -42,7 +42,7 @@ class DeviceTypes(APIView):
     def get(self, request: Request) -> Response:
         check_known(request, ("kind", "retired"))
         kind, retired = text(request, "kind"), text(request, "retired") == "1"
-        found = queries.device_types(retired=retired)
+        found = seen.device_types(request.user, retired=retired)
         return Response({"device_types": [_row(request, one) for one in found if kind in ("", one.kind)]})
 
     @operation(
@@ -100,7 +100,7 @@ class OneDeviceType(APIView):
             reason=sent.string("reason") or "",
             actor=request.user,
             cause="api",
-            expected_version=seen_version(request, queries.device_type(name).version),
+            expected_version=seen_version(request, seen.device_type(request.user, name).version),
         )
         return _whole(request, name)
 
@@ -115,8 +115,7 @@ class History(APIView):
         asks=[query("before", int, "Only versions below this one."), limit(MAX_PAGE, PAGE)],
     )
     def get(self, request: Request, name: str) -> Response:
-        shows = telling.sees_types(request.user)
-        return telling.history(request, partial(queries.device_type_history, name), shows, PAGE, MAX_PAGE)
+        return telling.history(request, partial(seen.device_type_history, request.user, name), PAGE, MAX_PAGE)
 
 
 class Retire(APIView):
@@ -141,11 +140,7 @@ def _row(request: Request, one: DeviceTypeView) -> dict[str, Any]:
 
 
 def _whole(request: Request, name: str, status: int = 200) -> Response:
-    one = queries.device_type(name)
-    shows = telling.sees_types(request.user)
-    told = telling.configured(
-        queries.type_layers(name)[-1].config if shows else None,
-        queries.type_settings(name) if shows else None,
-        [] if shows else None,
-    )
+    one = seen.device_type(request.user, name)
+    found = seen.type_config(request.user, name)
+    told = telling.configured(*((found[0][-1].config, found[1], []) if found else (None, None, None)))
     return Response({**_row(request, one), **told}, status, headers=etag(one.version))

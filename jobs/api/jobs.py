@@ -295,7 +295,7 @@ class Validate(APIView):
     def post(self, request: Request) -> Response:
         definition = sent_definition(request) or ""
         try:
-            valid = validate(definition, lab_view())
+            valid = validate(definition, lab_view(request.user))
         except Invalid as invalid:
             found = problems(invalid.problems)
             return Response({"valid": False, "problems": found, "warnings": [], "nodes": []})

@@ -208,13 +208,17 @@ def may_be_seen(
     staff: bool,
     groups: Iterable[str],
     anonymous_read: bool,
+    knows_machine: bool = True,
 ) -> bool:
     """Who may know of a job: everybody of a public one, else its submitter, its groups and the staff.
 
-    `user` is empty for a visitor who is not logged in.
+    `user` is empty for a visitor who is not logged in. `knows_machine`: may know of the board it runs on or
+    is meant for; without that only its submitter and the staff may know of the job.
     """
+    if user and (staff or user == submitter):
+        return True
+    if not knows_machine:
+        return False
     if job_visibility == "public":
         return bool(user) or anonymous_read
-    if not user:
-        return False
-    return staff or user == submitter or not set(groups_of(job_visibility)).isdisjoint(groups)
+    return bool(user) and not set(groups_of(job_visibility)).isdisjoint(groups)

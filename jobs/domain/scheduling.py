@@ -8,8 +8,8 @@ by name. The order of the inputs plays no part.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Health = Literal["unknown", "good", "bad"]
@@ -32,8 +32,9 @@ class Waiting:
     """All of these the board must be able to run."""
     health_check: bool = False
     """It checks its board, and gets it also where no other job does."""
-    who: frozenset[str] = frozenset()
-    """The submitter (``user:…``) and the submitter's groups (``group:…``)."""
+    submitter: str = ""
+    barred: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Boards that its submitter may not use, each with who can grant it, in words."""
 
     @property
     def place(self) -> tuple[bool, int, int]:
@@ -56,8 +57,6 @@ class Candidate:
     runs: frozenset[str] = frozenset()
     """VM types that it can run."""
     health: Health = "unknown"
-    only_for: frozenset[str] = frozenset()
-    """Users (``user:…``) and groups (``group:…``) that may use it; empty: everybody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +89,10 @@ class Plan:
         """Return the board that `job` gets, if it gets one."""
         return next((board for board, winner in self.taken.items() if winner == job.job), None)
 
+    def without(self, boards: Collection[str]) -> Plan:
+        """Return the same plan for somebody who may not know of these boards."""
+        return replace(self, boards=tuple(one for one in self.boards if one.name not in boards))
+
     def why(self, job: Waiting) -> tuple[Refusal, ...]:
         """Return a reason for every board that `job` does not get, sorted by board."""
         refusals = []
@@ -119,8 +122,8 @@ def refusal(job: Waiting, board: Candidate) -> str:
     if missing := sorted(job.vm_types - board.runs):
         types = f"type{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
         return f"cannot run VMs of the {types} (it runs {', '.join(sorted(board.runs)) or 'none'})"
-    if board.only_for and board.only_for.isdisjoint(job.who) and not job.health_check:
-        return "may not be used by the submitter"
+    if (granters := job.barred.get(board.name)) and not job.health_check:
+        return f"may not be used by {job.submitter}: {granters} can grant it"
     if board.unavailable:
         return f"is {board.unavailable}"
     if board.only_checked and not job.health_check:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from devices import queries as inventory
+from devices import seen
+from lab.actors import Actor
 
 OWN = Path(__file__).resolve().parent
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -30,9 +31,9 @@ class StartingPoint:
     """Whether it comes with Labbook, not from the lab's own folder."""
 
 
-def starting_points() -> list[StartingPoint]:
+def starting_points(viewer: Actor) -> list[StartingPoint]:
     """Return them, the lab's own first after the empty group. What cannot be read is left out."""
-    board_type, vm_type = _usual_types()
+    board_type, vm_type = _usual_types(viewer)
     own = settings.LABBOOK["TEMPLATES"]
     folders = [(OWN, True), *([(Path(own), False)] if own else [])]
     found = [
@@ -63,9 +64,9 @@ def _point(path: Path, text: str, ours: bool) -> StartingPoint:
     return StartingPoint(name=path.stem, title=(title or path.stem)[:80], text=shown, ours=ours)
 
 
-def _usual_types() -> tuple[str, str]:
-    vm_types = [one.name for one in inventory.vm_types()]
-    for board_type in inventory.board_types():
+def _usual_types(viewer: Actor) -> tuple[str, str]:
+    vm_types = [one.name for one in seen.vm_types(viewer)]
+    for board_type in seen.board_types(viewer):
         runs = [name for name in board_type.runs if name in vm_types]
         if board_type.boards and runs:
             return board_type.name, runs[0]

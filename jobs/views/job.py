@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from jobs import commands, comparison, console_log, queries, rows
+from jobs import access, commands, comparison, console_log, queries, rows
 from jobs.views.submit import text_lines
 from lab.kernel.errors import NotFound
 
@@ -33,7 +33,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
         "jobs/job.html",
         {
             "job": snapshot,
-            "may_cancel": _may_cancel(request, snapshot),
+            "may_cancel": access.may(request.user, "cancel", job_id),
             "edited": queries.is_edited(queries.seen_job(request.user, job_id)),
             "page": {"now": time.time(), "consoles": consoles},
         },
@@ -82,11 +82,6 @@ def cancel(request: HttpRequest, job_id: int) -> HttpResponse:
     commands.request_cancel(job_id, reason, user=request.user, cause="web")
     messages.info(request, f"Job {job_id} is being cancelled.")
     return redirect("jobs:job", job_id)
-
-
-def _may_cancel(request: HttpRequest, job: dict[str, Any]) -> bool:
-    """Whether to offer it; the command decides."""
-    return request.user.get_username() == job["submitter"] or request.user.has_perm("jobs.cancel_any_job")
 
 
 def _tail(job_id: int, node: int) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from devices import queries as inventory
+from devices import seen
 from jobs import queries
 from jobs.models import SavedView
 from jobs.queries import Filters
@@ -61,8 +61,8 @@ def job_list(request: HttpRequest) -> HttpResponse:
         "chosen": chosen,
         "filtered": any(chosen.values()),
         "states": [(value, words) for value, (words, _) in STATES.items()],
-        "boards": [board.name for board in inventory.board_list()],
-        "types": [one.name for one in inventory.board_types()],
+        "boards": [board.name for board in seen.boards(request.user)],
+        "types": [one.name for one in seen.board_types(request.user)],
         "sorts": SORTS.items(),
         "newer": newer,
         "older": older,
@@ -80,7 +80,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Show what runs, what waits and why, and what came of the latest jobs."""
     running = queries.job_list(request.user, {"state": "open"}, limit=OPEN)
-    boards = inventory.board_list()
+    boards = seen.boards(request.user)
     waiting = [job for job in running if job["state"] == "queued"]
     return render(
         request,
@@ -89,7 +89,10 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             "position": store.head(),
             "running": [job for job in running if job["state"] != "queued"],
             "waiting": [
-                {**job, "waiting": queries.waiting_for(queries.seen_job(request.user, job["id"]))}
+                {
+                    **job,
+                    "waiting": queries.waiting_for(request.user, queries.seen_job(request.user, job["id"])),
+                }
                 for job in waiting[:EXPLAINED]
             ],
             "unexplained": max(0, len(waiting) - EXPLAINED),

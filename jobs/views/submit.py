@@ -81,7 +81,7 @@ def text_lines(text: str, problems: Sequence[Problem] = ()) -> list[tuple[int, s
 def _act(request: HttpRequest, draft: Draft) -> HttpResponse:
     try:
         if request.POST.get("do") == "validate":
-            draft.warnings = validate(draft.text, lab_view()).warnings
+            draft.warnings = validate(draft.text, lab_view(request.user)).warnings
             draft.checked = True
             return _editor(request, draft)
         if draft.origin:
@@ -103,7 +103,7 @@ def _editor(request: HttpRequest, draft: Draft, *, status: int = 200) -> HttpRes
             "lines": text_lines(draft.text, draft.problems),
             "page": {
                 "user": request.user.get_username(),
-                "templates": [dataclasses.asdict(one) for one in starting_points()],
+                "templates": [dataclasses.asdict(one) for one in starting_points(request.user)],
                 "lab": availability(request.user),
             },
         },

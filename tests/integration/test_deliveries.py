@@ -20,6 +20,7 @@ from jobs.lab_view import lab_view
 from jobs.models import Delivery
 from jobs.reconciler import Reconciler
 from jobs.recorder import Recorder
+from lab.actors import LAB
 from tests.support.jobs import definition, make_inventory, make_user, result, started, submit
 from tests.support.mailbox import Inbox, Mailbox
 
@@ -172,7 +173,7 @@ def test_without_a_mail_server_people_are_told_so(user: User, settings: Settings
     run_queued()
     assert rows(number) == [("a@example.org", "failed", 1)]
     assert "EMAIL_HOST is not set" in Delivery.objects.get(job=number).message
-    (warning,) = validate(wishes(notify=["a@example.org"]), lab_view()).warnings
+    (warning,) = validate(wishes(notify=["a@example.org"]), lab_view(LAB)).warnings
     assert "this lab sends no mail" in warning.message
 
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from devices import commands, queries
 from jobs.domain.definition.validate import validate
 from jobs.lab_view import lab_view
+from lab.actors import LAB
 from lab.demo import lab
 from lab.demo.images import ARCHITECTURES, GuestImages
 from lab.demo.sshd import SshServer
@@ -74,6 +75,6 @@ def test_a_board_taken_offline_stays_offline() -> None:
 @pytest.mark.parametrize("name", ["vm-groups.json", "vm-groups-x86.json"])
 def test_the_examples_are_valid_definitions(name: str) -> None:
     seed()
-    definition = validate(lab.example(name, settings.VAR_DIR / "images"), lab_view())
+    definition = validate(lab.example(name, settings.VAR_DIR / "images"), lab_view(LAB))
     assert [vm.role for vm in definition.vms] == ["server", "client"]
     assert not definition.warnings

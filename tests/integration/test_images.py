@@ -24,6 +24,7 @@ from jobs.domain.definition.validate import validate
 from jobs.domain.events import ImageUsed
 from jobs.lab_view import lab_view
 from jobs.runner import _library
+from lab.actors import LAB
 from lab.eventstore.store import store
 from lab.kernel.errors import NotFound, NotPermitted, Rejected
 from tests.support.jobs import definition, make_inventory, make_user, started
@@ -161,7 +162,7 @@ def test_rebuilt_tables_are_those_that_grew_live() -> None:
 def problems(image: str) -> list[str]:
     text = definition().replace("http://images.test/guest.img", image)
     try:
-        validate(text, lab_view())
+        validate(text, lab_view(LAB))
     except Invalid as invalid:
         return [f"{one.path}: {one.message} ({one.hint})" for one in invalid.problems]
     return []

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, Group
 from django.db import connection
 from django.test import Client, override_settings
@@ -13,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs import queries
 from jobs.models import Job, SavedView
-from lab.kernel.errors import NotFound
+from lab.kernel.errors import NotFound, NotPermitted
 from tests.support.jobs import definition, make_inventory, make_user, submit
 
 pytestmark = pytest.mark.django_db
@@ -107,10 +108,11 @@ def test_accounts_that_were_closed_see_what_visitors_see() -> None:
     assert numbers(erika) == []
 
 
-@override_settings(LABBOOK={"ANONYMOUS_READ": False})
+@override_settings(LABBOOK=settings.LABBOOK | {"ANONYMOUS_READ": False})
 def test_a_closed_lab_shows_visitors_nothing() -> None:
     many(5)
-    assert numbers(NOBODY) == []
+    with pytest.raises(NotPermitted, match="log in"):
+        numbers(NOBODY)
     assert not queries.may_see(NOBODY, 3)
     assert numbers(make_user()) == [5, 4, 3, 2, 1]
 

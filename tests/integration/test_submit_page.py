@@ -16,6 +16,7 @@ from jobs.availability import availability
 from jobs.domain.definition.validate import validate
 from jobs.lab_view import lab_view
 from jobs.starting_points import starting_points
+from lab.actors import LAB
 from tests.support import jobs
 
 pytestmark = pytest.mark.django_db
@@ -64,11 +65,11 @@ def test_visitors_ask_only_where_the_lab_lets_them_read(
 
 
 def test_every_definition_to_start_from_is_valid_in_this_lab(erika: User) -> None:
-    points = starting_points()
+    points = starting_points(LAB)
     assert points[0].title == "Empty group"
     assert len(points) >= 4
     for one in points:
-        assert validate(one.text, lab_view()).host.device_type == "bench", one.name
+        assert validate(one.text, lab_view(LAB)).host.device_type == "bench", one.name
 
 
 def test_the_labs_own_definitions_come_first_after_the_empty_group(
@@ -79,12 +80,12 @@ def test_the_labs_own_definitions_come_first_after_the_empty_group(
     (tmp_path / "notes.txt").write_text("no definition")
     (tmp_path / "broken.yaml").write_bytes(b"\xff\xfe\xff")
     settings.LABBOOK = {**settings.LABBOOK, "TEMPLATES": str(tmp_path)}
-    points = starting_points()
+    points = starting_points(LAB)
     assert [one.title for one in points[:3]] == ["Empty group", "Nightly run", "plain"]
     assert points[1].text == "# Nightly run\njob_name: nightly\n"
     assert not points[1].ours
     settings.LABBOOK = {**settings.LABBOOK, "TEMPLATES": str(tmp_path / "missing")}
-    assert all(one.ours for one in starting_points())
+    assert all(one.ours for one in starting_points(LAB))
 
 
 def test_what_the_page_knows_cannot_leave_its_place(

@@ -119,16 +119,19 @@ def check_inventory(group: Group, tags_value: Value | None, tags: tuple[str, ...
     if board_type is None:
         return
     group.board_type = board_type
-    boards = board_type.boards
+    boards = tuple(board for board in board_type.boards if not board.barred)
     pinned = group.host_fields.get("board") if group.host_fields else None
     if pinned and group.host.board:
-        boards = tuple(board for board in boards if board.name == group.host.board)
-        if not boards:
+        named = next((board for board in board_type.boards if board.name == group.host.board), None)
+        boards = (named,) if named and not named.barred else ()
+        if named and named.barred:
+            pinned.problem(f"you may not use the board {named.name}", f"{named.barred} can grant it")
+        elif not boards:
             pinned.problem(
                 f"there is no board {shown(group.host.board)} of the type {board_type.name}",
                 lambda: did_you_mean(
                     group.host.board,
-                    names := sorted(b.name for b in board_type.boards),
+                    names := sorted(b.name for b in board_type.boards if not b.barred),
                     f"one of {one_of(names)}",
                 ),
             )
@@ -143,7 +146,7 @@ def _check_host_type(group: Group, lab: LabView) -> BoardTypeView | None:
         return None
     found = lab.board_types.get(name)
     if found is None:
-        known = [t.name for t in lab.board_types.values() if t.usable and t.boards]
+        known = [t.name for t in lab.board_types.values() if t.boards and not t.barred]
         if name in lab.vm_types:
             value.problem(f"{name} is a type of VMs", f"the host is a board: {one_of(known)}")
         else:
@@ -152,8 +155,8 @@ def _check_host_type(group: Group, lab: LabView) -> BoardTypeView | None:
                 lambda: did_you_mean(name, known, f"one of {one_of(known)}"),
             )
         return None
-    if not found.usable:
-        value.problem(f"you may not use boards of the type {name}", "ask the lab's administrators")
+    if found.barred:
+        value.problem(f"you may not use boards of the type {name}", f"{found.barred} can grant it")
         return None
     if not found.boards:
         value.problem(f"the lab has no board of the type {name} at present", "the job would wait for ever")
@@ -171,6 +174,8 @@ def _check_vm_type(given: GivenVm, board_type: BoardTypeView | None, lab: LabVie
             f"{name} is a type of boards" if name in lab.board_types else f"there is no VM type {shown(name)}"
         )
         value.problem(what, lambda: did_you_mean(name, runs, f"one of {one_of(runs)}"))
+    elif granters := lab.barred_vm_types.get(name):
+        value.problem(f"you may not use VMs of the type {name}", f"{granters} can grant it")
     elif board_type and name not in board_type.runs:
         value.problem(f"boards of the type {board_type.name} cannot run {name}", f"they run {one_of(runs)}")
 

@@ -14,6 +14,8 @@ class BoardView:
 
     name: str
     tags: frozenset[str] = frozenset()
+    barred: str = ""
+    """Who could let the submitter use it, in words; empty: the submitter may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +26,8 @@ class BoardTypeView:
     """VM types that its boards can run."""
     deploy: str = "none"
     """Deploy method; ``none``: the installed system is used as it is."""
-    usable: bool = True
-    """Whether the submitter may use it."""
+    barred: str = ""
+    """Who could let the submitter use any of it, in words; empty: the submitter may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class LabView:
 
     board_types: Mapping[str, BoardTypeView] = field(default_factory=dict)
     vm_types: frozenset[str] = frozenset()
+    barred_vm_types: Mapping[str, str] = field(default_factory=dict)
+    """Those of `vm_types` that the submitter may not use, each with who can grant it, in words."""
     launched: frozenset[str] | None = frozenset()
     """Those of `vm_types` that are started by commands of their own, which may need no image. None: not
     known."""

@@ -12,7 +12,7 @@ from jobs.domain.definition.model import Definition, Invalid
 from jobs.domain.definition.nodes import plan_nodes
 from jobs.domain.definition.validate import validate
 from jobs.lab_view import lab_view
-from jobs.management.cli import INVALID, problems, read_definition, refusals
+from jobs.management.cli import INVALID, everything, problems, read_definition, refusals
 
 
 class Command(BaseCommand):
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             self._for_programs(text)
             return
         with refusals(options["file"]):
-            definition = validate(text, lab_view())
+            definition = validate(text, lab_view(everything()))
         if definition.warnings:
             self.stderr.write("warning: " + problems(definition.warnings, options["file"]))
         names = ", ".join(f"{node.name} ({node.device_type})" for node in plan_nodes(definition))
@@ -40,7 +40,7 @@ class Command(BaseCommand):
     def _for_programs(self, text: str) -> None:
         found: Definition | Invalid
         try:
-            found = validate(text, lab_view())
+            found = validate(text, lab_view(everything()))
         except Invalid as invalid:
             found = invalid
         if isinstance(found, Invalid):

@@ -26,7 +26,9 @@ LAB = LabView(
             deploy="netboot",
         ),
         "empty": BoardTypeView(name="empty", runs=frozenset({"kvm"})),
-        "secret": BoardTypeView(name="secret", boards=(BoardView(name="secret-01"),), usable=False),
+        "secret": BoardTypeView(
+            name="secret", boards=(BoardView(name="secret-01"),), barred="erika or the lab's administrators"
+        ),
     },
     vm_types=frozenset({"kvm", "kvm-arm", "kvm-aarch64"}),
     groups=frozenset({"kernel team", "qa"}),

@@ -70,9 +70,12 @@ def test_a_healthy_board_is_preferred_to_an_unknown_one() -> None:
 
 
 def test_a_board_for_some_users_is_given_to_nobody_else() -> None:
-    lent = board("alpha", only_for=frozenset({"group:kernel"}))
-    assert given_to(plan([wants(1, who=frozenset({"user:otto"}))], [lent])) == {}
-    assert given_to(plan([wants(1, who=frozenset({"user:erika", "group:kernel"}))], [lent])) == {1: "alpha"}
+    otto = wants(1, submitter="otto", barred={"alpha": "erika or the lab's administrators"})
+    result = plan([otto], [board("alpha")])
+    assert given_to(result) == {}
+    reason = "may not be used by otto: erika or the lab's administrators can grant it"
+    assert result.why(otto) == (Refusal(board="alpha", reason=reason),)
+    assert given_to(plan([otto, wants(2, submitter="erika")], [board("alpha")])) == {2: "alpha"}
 
 
 def test_a_job_gets_only_a_board_that_can_run_its_vms() -> None:
@@ -100,9 +103,8 @@ def test_a_board_that_is_out_until_it_was_checked_is_given_to_its_check_only() -
 
 
 def test_a_board_for_some_users_is_checked_like_any_other() -> None:
-    lent = board("alpha", only_for=frozenset({"group:kernel"}))
-    check = wants(1, board="alpha", health_check=True, who=frozenset({"user:lab"}))
-    assert given_to(plan([check], [lent])) == {1: "alpha"}
+    check = wants(1, board="alpha", health_check=True, submitter="lab", barred={"alpha": "erika"})
+    assert given_to(plan([check], [board("alpha")])) == {1: "alpha"}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,11 @@ def test_a_board_for_some_users_is_checked_like_any_other() -> None:
         (wants(1, board="beta"), board("alpha"), "the job asks for the board beta"),
         (wants(1, tags=frozenset({"usb"})), board("alpha"), "lacks the tag usb"),
         (wants(1, tags=frozenset({"usb", "big"})), board("alpha"), "lacks the tags big, usb"),
-        (wants(1), board("alpha", only_for=frozenset({"user:x"})), "may not be used by the submitter"),
+        (
+            wants(1, submitter="otto", barred={"alpha": "erika"}),
+            board("alpha"),
+            "may not be used by otto: erika can grant it",
+        ),
         (wants(1), board("alpha", unavailable="offline: smoke"), "is offline: smoke"),
         (wants(1), board("alpha", unavailable="reserved for job 5"), "is reserved for job 5"),
         (
@@ -149,7 +155,7 @@ def test_who_asks_for_what_there_is_not_is_told_so() -> None:
 
 TAGS = st.frozensets(st.sampled_from(["usb", "big", "net"]), max_size=2)
 TYPES = st.sampled_from(["bench", "rack"])
-PEOPLE = st.frozensets(st.sampled_from(["user:erika", "group:kernel"]), max_size=1)
+BARRED = st.dictionaries(st.sampled_from(["b1", "b2", "b3"]), st.just("erika"), max_size=2)
 JOBS = st.lists(
     st.builds(
         Waiting,
@@ -158,7 +164,7 @@ JOBS = st.lists(
         priority=st.sampled_from([10, 50, 90]),
         board=st.sampled_from(["", "", "b1", "b2", "nowhere"]),
         tags=TAGS,
-        who=PEOPLE,
+        barred=BARRED,
     ),
     unique_by=lambda job: job.job,
     max_size=12,
@@ -171,7 +177,6 @@ BOARDS = st.lists(
         tags=TAGS,
         unavailable=st.sampled_from(["", "", "", "offline: smoke"]),
         health=st.sampled_from(["unknown", "good"]),
-        only_for=PEOPLE,
     ),
     unique_by=lambda one: one.name,
     max_size=8,

@@ -1,0 +1,207 @@
+"""The inventory as somebody may see it: what pages, API, feeds and sockets show comes from here.
+
+`devices.queries` is the lab's own view, for scheduling and running jobs; a contract of imports keeps it out
+of everything that shows something to somebody. A board or a type that a viewer may not know of is as if it
+were not there. How the lab reaches its machines, and who is in the lists, is for those who administer them
+and those with the permission to view them: see `sees_config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from devices import access, queries
+from devices.domain.access import RIGHTS, Right, Rules, allows
+from devices.domain.history import Entry
+from devices.domain.layers import Layer, Setting
+from devices.queries import BoardTypeView as BoardTypeView
+from devices.queries import BoardView as BoardView
+from devices.queries import DeviceTypeView as DeviceTypeView
+from devices.queries import VmTypeView as VmTypeView
+from devices.reservations import Reservation
+from devices.reservations import reservations as all_reservations
+from lab.actors import Actor
+from lab.kernel.errors import NotFound
+
+SECRET = ("config", "access")
+"""How the changes begin in a history that only those see who see the configuration."""
+
+
+# -- boards --------------------------------------------------------------------------------------
+
+
+def boards(viewer: Actor, *, retired: bool = False) -> list[BoardView]:
+    """All boards by name; with `retired` also those that are out of the inventory."""
+    access.require_reading(viewer)
+    closed = access.hidden(viewer).boards
+    return [one for one in queries.board_list(retired=retired) if one.name not in closed]
+
+
+def board(viewer: Actor, name: str) -> BoardView:
+    """One board. Raises `NotFound`."""
+    require_board(viewer, name)
+    return queries.board(name)
+
+
+def may_know_boards(viewer: Actor, names: Iterable[str]) -> set[str]:
+    """Those of these names whose boards the viewer may know of."""
+    if not access.may_read(viewer):
+        return set()
+    return set(names) - access.hidden(viewer).boards
+
+
+def board_history(
+    viewer: Actor, name: str, *, before: int | None = None, limit: int | None = None
+) -> list[Entry]:
+    """What happened to a board, the newest first; of versions below `before`, at most `limit`.
+
+    Raises `NotFound`.
+    """
+    require_board(viewer, name)
+    entries = queries.board_history(name, before=before, limit=limit)
+    return entries if sees_config(viewer, name) else [_told(entry) for entry in entries]
+
+
+def reservations(viewer: Actor, name: str, limit: int | None = None) -> list[Reservation]:
+    """Who had a board, the newest first. Raises `NotFound`."""
+    require_board(viewer, name)
+    return all_reservations(name, limit)
+
+
+def sees_config(viewer: Actor, name: str) -> bool:
+    """Whether somebody may know how the lab reaches a board, and who is in its lists."""
+    return access.has_permission(viewer, "devices.view_board") or access.may(viewer, "administer", name)
+
+
+def board_config(viewer: Actor, name: str) -> tuple[list[Layer], list[Setting], list[str]] | None:
+    """A board's layers, the lowest first, its settings and what is wrong with them; None: not for the viewer.
+
+    Raises `NotFound`.
+    """
+    require_board(viewer, name)
+    if not sees_config(viewer, name):
+        return None
+    return queries.board_layers(name), queries.board_settings(name), queries.board_problems(name)
+
+
+def require_board(viewer: Actor, name: str) -> Rules:
+    """Return what holds for a board. Raises `NotFound` if there is none that the viewer may know of."""
+    access.require_reading(viewer)
+    rules = access.board_rules(name)
+    one = access.person(viewer)
+    if rules is None or not allows(rules, "view", one, everywhere=one.boards):
+        raise NotFound(f"There is no board {name!r}.")
+    return rules
+
+
+# -- device types --------------------------------------------------------------------------------
+
+
+def board_types(viewer: Actor) -> list[BoardTypeView]:
+    """The types of boards in use, by name, with the boards that the viewer may know of.
+
+    A type that is hidden is there with those of its boards that say of themselves that they are not.
+    """
+    access.require_reading(viewer)
+    closed = access.hidden(viewer)
+    if not closed:
+        return queries.board_types()
+    shown = []
+    for one in queries.board_types():
+        members = tuple(board for board in one.boards if board.name not in closed.boards)
+        if one.name not in closed.types or members:
+            runs = tuple(sorted({vm for member in members for vm in member.runs})) if members else one.runs
+            shown.append(replace(one, boards=members, runs=runs))
+    return shown
+
+
+def vm_types(viewer: Actor) -> list[VmTypeView]:
+    """The types of virtual machines in use, by name."""
+    access.require_reading(viewer)
+    closed = access.hidden(viewer).types
+    return [one for one in queries.vm_types() if one.name not in closed]
+
+
+def device_types(viewer: Actor, *, retired: bool = False) -> list[DeviceTypeView]:
+    """All device types by name; with `retired` also those that are out of use."""
+    access.require_reading(viewer)
+    closed = access.hidden(viewer)
+    found = [_without(one, closed) for one in queries.device_types(retired=retired)]
+    return [one for one in found if one.name not in closed.types or one.boards]
+
+
+def device_type(viewer: Actor, name: str) -> DeviceTypeView:
+    """One device type. Raises `NotFound`."""
+    access.require_reading(viewer)
+    closed = access.hidden(viewer)
+    found = _without(queries.device_type(name), closed)
+    if name in closed.types and not found.boards:
+        raise NotFound(f"There is no device type {name!r}.")
+    return found
+
+
+def device_type_history(
+    viewer: Actor, name: str, *, before: int | None = None, limit: int | None = None
+) -> list[Entry]:
+    """What happened to a device type, the newest first, as for a board. Raises `NotFound`."""
+    device_type(viewer, name)
+    entries = queries.device_type_history(name, before=before, limit=limit)
+    return entries if sees_type_config(viewer, name) else [_told(entry) for entry in entries]
+
+
+def sees_type_config(viewer: Actor, name: str) -> bool:
+    """Whether somebody may know a type's configuration, and who is in its lists."""
+    permitted = access.has_permission(viewer, "devices.view_devicetype")
+    return permitted or access.may_type(viewer, "administer", name)
+
+
+def type_config(viewer: Actor, name: str) -> tuple[list[Layer], list[Setting]] | None:
+    """A type's layers, the lowest first, and its settings; None: not for the viewer. Raises `NotFound`."""
+    device_type(viewer, name)
+    if not sees_type_config(viewer, name):
+        return None
+    return queries.type_layers(name), queries.type_settings(name)
+
+
+# -- rights, to show -----------------------------------------------------------------------------
+
+
+def board_rights(viewer: Actor, name: str) -> set[Right]:
+    """What somebody may do with a board: for what a page offers. Commands check again."""
+    rules = access.board_rules(name)
+    one = access.person(viewer)
+    if rules is None:
+        return set()
+    return {right for right in RIGHTS if allows(rules, right, one, everywhere=one.boards)}
+
+
+def _without(one: DeviceTypeView, closed: access.Names) -> DeviceTypeView:
+    if not closed:
+        return one
+    return replace(
+        one,
+        chain=tuple(name for name in one.chain if name == one.name or name not in closed.types),
+        based_on_it=tuple(name for name in one.based_on_it if name not in closed.types),
+        boards=tuple(name for name in one.boards if name not in closed.boards),
+    )
+
+
+def _told(entry: Entry) -> Entry:
+    kept = tuple(one for one in entry.changes if not is_secret(one.what))
+    return entry if len(kept) == len(entry.changes) else replace(entry, changes=kept)
+
+
+def is_secret(what: str) -> bool:
+    """Whether a changed value is told only to those who see the configuration."""
+    return what.partition(".")[0] in SECRET
+
+
+def public_data(data: dict[str, Any]) -> dict[str, Any]:
+    """An event's data without what only those may know who see the configuration."""
+    kept = {key: value for key, value in data.items() if key not in SECRET}
+    changes = kept.get("changes")
+    if isinstance(changes, dict):
+        kept["changes"] = {key: value for key, value in changes.items() if key not in SECRET}
+    return kept
