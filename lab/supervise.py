@@ -14,7 +14,6 @@ import logging
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
@@ -140,7 +139,8 @@ class Supervisor:
     def __init__(self, children: Sequence[Child], *, say: Callable[[str], None]) -> None:
         self._children, self._say = children, say
         self._signals = 0
-        self._wake = threading.Event()
+        """How often we were asked to stop. No event, no lock: a signal may come while this very thread holds
+        the lock in which it waits, and its handler would then wait for ever."""
 
     def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Start the children and keep them alive; returns when all are gone after a stop."""
@@ -153,7 +153,7 @@ class Supervisor:
                 child.start()
             started()
             while not self._signals:
-                self._wake.wait(TICK)
+                time.sleep(TICK)
                 for child in self._children:
                     child.tend()
                 self._reap()
@@ -166,7 +166,6 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for the end: as Ctrl-C does."""
         self._signals += 1
-        self._wake.set()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 import urllib.request
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from django.contrib.auth.models import User
 from pytest_django import DjangoDbBlocker
@@ -87,8 +86,9 @@ def test_a_job_whose_process_dies_is_lost_at_once_and_its_board_comes_back_clean
 def test_a_killed_worker_takes_its_job_along_in_order(lab: Lab, erika: User) -> None:
     number = submit(erika, definition("sleep 100"))
     until(running(number), "the start")
-    worker = int(Job.objects.get(pk=number).worker.rpartition("/")[2])
-    os.kill(worker, signal.SIGKILL)
+    worker = psutil.Process(int(Job.objects.get(pk=number).worker.rpartition("/")[2]))
+    until(worker.children, "the process of the job")
+    worker.kill()
     until(finished(number), "the end", 100)
     row = Job.objects.get(pk=number)
     assert row.failure is not None

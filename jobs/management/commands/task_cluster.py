@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django_q.cluster import Cluster
 
+from lab.orderly_cluster import OrderlyCluster
 from lab.supervise import die_with_supervisor
 
 
@@ -19,4 +19,4 @@ class Command(BaseCommand):
         from jobs import runner, tasks  # noqa: F401 (connects the signals)
 
         runner.execution()
-        Cluster().start()
+        OrderlyCluster().run()
