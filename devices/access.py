@@ -10,7 +10,7 @@ Somebody is a user, a visitor (`AnonymousUser`), or, as for commands (`lab.actor
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -211,6 +211,15 @@ def lacking(one: Person, right: Right) -> Names:
     if right in one.boards and right in one.types:
         return Names()
     return _lacking(one, right, _Everything())
+
+
+def listed(viewer: Actor, right: Right) -> Names:
+    """The boards, and the types, on which somebody has a right by their lists, whatever holds in the lab."""
+    one = person(viewer)
+    without = lacking(replace(one, boards=one.boards & VIEW, types=one.types & VIEW), right)
+    boards = Board.objects.exclude(name__in=without.boards).values_list("name", flat=True)
+    types = DeviceType.objects.exclude(name__in=without.types).values_list("name", flat=True)
+    return Names(boards=frozenset(boards), types=frozenset(types))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from devices import access
+from devices.domain.access import Right
 from devices.domain.history import Entry
 from devices.forms import CommandForm, ReasonForm
+from devices.models import Board
 from devices.steps import Step
 from lab.kernel.errors import Rejected
 
@@ -68,11 +71,45 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         pass
 
+    # Whoever is in the list of a board or a type administers that one; Django's permissions are for all.
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return super().has_module_permission(request) or self._administers(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) or self._administers(request, obj)
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and not (obj and obj.retired_at)
+        may = super().has_change_permission(request, obj) or self._administers(request, obj)
+        return may and not (obj and obj.retired_at)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj and obj.retired_at)
+        may = super().has_delete_permission(request, obj) or self._administers(request, obj)
+        return may and not (obj and obj.retired_at)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        if super().has_view_permission(request):
+            return rows
+        return rows.filter(pk__in=self._administered(request))
+
+    def _administers(self, request: HttpRequest, obj: Any = None) -> bool:
+        found = self._administered(request)
+        return bool(found) if obj is None else obj.pk in found
+
+    def _administered(self, request: HttpRequest) -> frozenset[str]:
+        return self._listed(request, "administer")
+
+    def _may(self, request: HttpRequest, step: Step, obj: Model) -> bool:
+        return request.user.has_perm(step.permission) or obj.pk in self._listed(request, step.right)
+
+    def _listed(self, request: HttpRequest, right: Right) -> frozenset[str]:
+        """Return the names of those whose lists give the user a right; found out once for a request."""
+        known: dict[Right, access.Names] = getattr(request, "_listed", {})
+        if right not in known:
+            known[right] = access.listed(request.user, right)
+            request._listed = known  # type: ignore[attr-defined]  # our own note on it
+        return known[right].boards if self.model is Board else known[right].types
 
     def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)
@@ -93,7 +130,7 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         obj = self.get_object(request, unquote(object_id))
-        steps = [step for step in self.steps(obj) if _may(request, step)] if obj else []
+        steps = [step for step in self.steps(obj) if self._may(request, step, obj)] if obj else []
         context = {"show_delete": False, "show_save_and_add_another": False, "steps": steps}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
@@ -114,6 +151,8 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
 
     def step_view(self, request: HttpRequest, object_id: str, key: str) -> HttpResponse:
         """Ask for the reason, then call the step's command."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
             return self._gone(request, object_id)
@@ -124,7 +163,7 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
                 request, f"Nothing done: that cannot be done to {obj} as it is now.", messages.WARNING
             )
             return HttpResponseRedirect(here)
-        if not _may(request, step):
+        if not self._may(request, step, obj):
             raise PermissionDenied
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
@@ -176,6 +215,8 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the thing's event stream, the newest first."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
             return self._gone(request, object_id)
@@ -216,7 +257,3 @@ def badge(kind: str, word: str, title: str = "") -> SafeString:
 
 def monospace(text: str) -> SafeString:
     return format_html('<pre class="lb-config">{}</pre>', text)
-
-
-def _may(request: HttpRequest, step: Step) -> bool:
-    return request.user.has_perm(step.permission)

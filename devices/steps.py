@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from devices import checking, commands
+from devices.domain.access import Right
 from lab.actors import Actor
 
 
@@ -23,9 +24,11 @@ class Step:
     consequence: str
     """What will be true afterwards, for the person who is about to do it."""
     permission: str
+    """That lets somebody do it to anything of the kind; or else `right` on this one."""
     done: str
     """Completes "Board x …"."""
     run: Command
+    right: Right = "handle"
     dangerous: bool = False
 
 
@@ -104,6 +107,7 @@ RETIRE_BOARD = Step(
     permission="devices.delete_board",
     done="is retired",
     run=commands.retire_board,
+    right="administer",
     dangerous=True,
 )
 RETIRE_TYPE = Step(
@@ -114,6 +118,7 @@ RETIRE_TYPE = Step(
     permission="devices.delete_devicetype",
     done="is retired",
     run=commands.retire_device_type,
+    right="administer",
     dangerous=True,
 )
 
