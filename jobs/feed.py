@@ -35,14 +35,14 @@ def feed(
     access.require_reading(user)
     recorded = store.read_all(after=after, limit=limit)
     wanted = [one for one in recorded if not types or one.event.type in types]
-    reader = _Reader(user)
+    reader = Reader(user)
     events = [row for one in wanted if (row := reader.row(one)) is not None]
     position = recorded[-1].position if recorded else after
     return {"events": events, "position": position, "more": len(recorded) == limit}
 
 
-class _Reader:
-    """Whoever reads, and what was found out about it while one answer is made."""
+class Reader:
+    """Whoever reads, and what was found out while one answer is made: for one sitting, not to be kept."""
 
     def __init__(self, user: queries.User) -> None:
         self._user = user

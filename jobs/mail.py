@@ -36,20 +36,24 @@ def send(job: JsonObject, address: str, delivery: int) -> str:
 
     Raises `NotSent`.
     """
+    return send_text(subject(job), body(job), address, key=f"job-{job['id']}-{delivery}")
+
+
+def send_text(subject: str, body: str, address: str, *, key: str) -> str:
+    """Send a mail; returns what the mail server said to that, in words. Raises `NotSent`.
+
+    `key` is the same at each attempt: a mailbox that got it twice can tell.
+    """
     if not configured():
         raise NotSent("this lab sends no mail: EMAIL_HOST is not set", hopeless=True)
     sender = settings.DEFAULT_FROM_EMAIL
     domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
     message = EmailMessage(
-        subject(job),
-        body(job),
+        subject,
+        body,
         sender,
         [address],
-        headers={
-            "Auto-Submitted": "auto-generated",
-            # The same at each attempt: a mailbox that got one twice can tell.
-            "Message-ID": f"<job-{job['id']}-{delivery}@{domain}>",
-        },
+        headers={"Auto-Submitted": "auto-generated", "Message-ID": f"<{key}@{domain}>"},
         connection=get_connection(timeout=settings.EMAIL_TIMEOUT),
     )
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import warnings
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ INSTALLED_APPS = [
     "devices",
     "devices.images",
     "jobs",
+    "jobs.hooks",
 ]
 
 MIDDLEWARE = [
@@ -249,6 +251,15 @@ LABBOOK: dict[str, Any] = {
         float(seconds)
         for seconds in env_list("LABBOOK_DELIVERY_DELAYS", ["10", "60", "300", "1800", "7200", "21600"])
     ],
+    # Seconds between attempts to send a message of a webhook; after the last one it is given up.
+    "WEBHOOK_DELAYS": [
+        float(seconds)
+        for seconds in env_list(
+            "LABBOOK_WEBHOOK_DELAYS", ["5", "60", "300", "1800", "7200", "18000", "36000", "50400"]
+        )
+    ],
+    # Networks (such as that of the boards and their power switches) that neither results nor webhooks reach.
+    "NO_POST_TO": [str(ip_network(one, strict=False)) for one in env_list("LABBOOK_NO_POST_TO", [])],
     # Whether http(s) URLs of definitions may lead to this machine itself, where its own services listen.
     "ALLOW_LOCAL_HTTP": env_bool("LABBOOK_ALLOW_LOCAL_HTTP", default=False),
     # How often an open live stream asks again whether its user may still see it.

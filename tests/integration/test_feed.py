@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from websockets.exceptions import ConnectionClosed
 
 from devices import commands as inventory
 from jobs import commands, feed
+from jobs.models import Job
+from lab.eventstore.store import store
 from lab.tokens.models import ApiToken, make_token
 from tests.support.databases import Database
 from tests.support.jobs import add_board, definition, make_inventory, make_user, submit
+from tests.support.threads import run_at_once
 from tests.support.web import WebServer
 
 FEED = "/api/v1/events/"
@@ -67,6 +72,41 @@ def test_types_narrow_it_and_the_position_goes_on_all_the_same(client: Client) -
     assert answer["position"] == 5
     assert client.get(FEED, {"after": 5}).json() == {"events": [], "position": 5, "more": False}
     assert client.get(FEED, {"tpye": "x"}).status_code == 400
+
+
+def test_a_follower_misses_nothing_while_others_write(database: Database) -> None:
+    make_inventory("alpha")
+    users = [make_user(f"user{n}") for n in range(3)]
+    boss = make_user("boss", is_superuser=True, is_staff=True)
+    written, got = threading.Event(), list[int]()
+
+    def write(user: User) -> None:
+        for n in range(10):
+            number = submit(user, definition(visibility="private" if n % 2 else "public"))
+            commands.request_cancel(number, "enough", user=user, cause="test")
+
+    def write_all() -> None:
+        try:
+            run_at_once(*(lambda user=user: write(user) for user in users))
+        finally:
+            written.set()
+
+    def follow_on() -> None:
+        position, last = 0, False
+        while True:
+            last = written.is_set()
+            answer = feed.feed(boss, position, limit=4)
+            got.extend(one["position"] for one in answer["events"])
+            position = answer["position"]
+            if last and not answer["more"]:
+                return
+
+    run_at_once(write_all, follow_on)
+    assert got == list(range(1, store.head() + 1))
+    theirs = feed.feed(users[0], 0, limit=5000)["events"]
+    hidden = {f"job/{row.id}" for row in Job.objects.filter(public=0).exclude(submitter="user0")}
+    assert hidden
+    assert not hidden & {one["stream"] for one in theirs}
 
 
 def test_the_socket_brings_the_same_as_it_happens(sqlite_database: Database, tmp_path: Path) -> None:

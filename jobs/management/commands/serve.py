@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -9,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from jobs import reconciler
+from jobs.hooks import courier
 from jobs.management import supervision
 from lab.supervise import Child, Supervisor, die_with_supervisor
 
@@ -44,11 +46,10 @@ class Command(BaseCommand):
                 fds=[sock.fileno()],
             )
             cluster = supervision.task_cluster(workers)
-            end = None
+            ends: list[Callable[[], None]] = []
 
             def started() -> None:
-                nonlocal end
-                end = reconciler.start_looking()
+                ends.extend([reconciler.start_looking(), courier.start()])
                 self._say(f"Labbook is at {_url(sock)}")
                 if host not in settings.ALLOWED_HOSTS and not _is_loopback(host):
                     self._say(
@@ -62,7 +63,7 @@ class Command(BaseCommand):
             try:
                 Supervisor([web, cluster], say=self._say).run(started)
             finally:
-                if end:
+                for end in ends:
                     end()
         self._say("Stopped.")
 

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from jobs import reconciler
+from jobs.hooks import courier
 from jobs.management import supervision
 from lab.supervise import Supervisor
 
@@ -32,12 +33,13 @@ class Command(BaseCommand):
         supervision.check_migrations()
         with supervision.alone("worker"):
             connections.close_all()
-            end = reconciler.start_looking()
+            ends = [reconciler.start_looking(), courier.start()]
             try:
                 self._say(f"{workers} workers of site {settings.SITE_NAME} run jobs. Ctrl-C stops them.")
                 Supervisor([supervision.task_cluster(workers)], say=self._say).run()
             finally:
-                end()
+                for end in ends:
+                    end()
         self._say("Stopped.")
 
     def _say(self, text: str) -> None:
