@@ -37,6 +37,7 @@ __all__ = [
     "device_type_history",
     "device_types",
     "effective_config",
+    "names_in_use",
     "type_layers",
     "type_settings",
     "vm_type_config",
@@ -134,6 +135,12 @@ class VmTypeView:
 def boards_for_scheduling() -> list[BoardView]:
     """All boards that are not retired, by name."""
     return _views(_in_use())
+
+
+def names_in_use() -> tuple[list[str], list[str]]:
+    """The names of the boards that are not retired, and of the types of boards, in order."""
+    types = DeviceType.objects.filter(kind="board", retired_at=None).order_by("name")
+    return list(_in_use().values_list("name", flat=True)), list(types.values_list("name", flat=True))
 
 
 def board_list(*, retired: bool = False) -> list[BoardView]:

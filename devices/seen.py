@@ -39,6 +39,16 @@ def boards(viewer: Actor, *, retired: bool = False) -> list[BoardView]:
     return [one for one in queries.board_list(retired=retired) if one.name not in closed]
 
 
+def names(viewer: Actor) -> tuple[list[str], list[str]]:
+    """The names of the boards in use, and of the types of boards: for what offers a choice of them."""
+    access.require_reading(viewer)
+    closed = access.hidden(viewer)
+    boards, types = queries.names_in_use()
+    return [one for one in boards if one not in closed.boards], [
+        one for one in types if one not in closed.types
+    ]
+
+
 def board(viewer: Actor, name: str) -> BoardView:
     """One board. Raises `NotFound`."""
     require_board(viewer, name)

@@ -56,13 +56,14 @@ def job_list(request: HttpRequest) -> HttpResponse:
     newer = _page(chosen, "after", rows) if before is not None or (after is not None and more) else ""
     older = _page(chosen, "before", rows) if more or after else ""
     views = _views(request, chosen)
+    boards, types = seen.names(request.user)
     context: dict[str, Any] = {
         "jobs": rows[::-1] if oldest else rows,
         "chosen": chosen,
         "filtered": any(chosen.values()),
         "states": [(value, words) for value, (words, _) in STATES.items()],
-        "boards": [board.name for board in seen.boards(request.user)],
-        "types": [one.name for one in seen.board_types(request.user)],
+        "boards": boards,
+        "types": types,
         "sorts": SORTS.items(),
         "newer": newer,
         "older": older,
