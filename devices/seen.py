@@ -9,13 +9,14 @@ and those with the permission to view them: see `sees_config`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from devices import access, queries
-from devices.domain.access import RIGHTS, Right, Rules, allows
+from devices.domain.access import RIGHTS, Person, Right, Rules, allows, granted_by
 from devices.domain.history import Entry
 from devices.domain.layers import Layer, Setting
+from devices.models import Board, DeviceType
 from devices.queries import BoardTypeView as BoardTypeView
 from devices.queries import BoardView as BoardView
 from devices.queries import DeviceTypeView as DeviceTypeView
@@ -178,13 +179,65 @@ def type_config(viewer: Actor, name: str) -> tuple[list[Layer], list[Setting]] |
 # -- rights, to show -----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessView:
+    """Who may do what with a board or a type, as somebody may see it."""
+
+    own: dict[str, list[str]] | None
+    """What it says itself; None: that is not for the viewer."""
+    effective: dict[str, list[str]] | None
+    """The same with what it leaves to its type and the lab to say."""
+    rights: tuple[Right, ...]
+    """The viewer's."""
+    granted_by: str
+    """Who can put somebody on a list, in words."""
+    version: int
+    """Of the stream."""
+
+
+def board_access(viewer: Actor, name: str) -> AccessView:
+    """Who may do what with a board. Raises `NotFound`."""
+    rules = require_board(viewer, name)
+    row = Board.objects.get(pk=name)
+    one = access.person(viewer)
+    rights = _rights(rules, one, one.boards)
+    return _access_view(row, rules, rights, shows=sees_config(viewer, name))
+
+
+def type_access(viewer: Actor, name: str) -> AccessView:
+    """Who may do what with a device type. Raises `NotFound`."""
+    device_type(viewer, name)
+    rules = access.type_rules(name) or Rules()
+    row = DeviceType.objects.get(pk=name)
+    one = access.person(viewer)
+    rights = _rights(rules, one, one.types)
+    return _access_view(row, rules, rights, shows=sees_type_config(viewer, name))
+
+
 def board_rights(viewer: Actor, name: str) -> set[Right]:
     """What somebody may do with a board: for what a page offers. Commands check again."""
     rules = access.board_rules(name)
     one = access.person(viewer)
-    if rules is None:
-        return set()
-    return {right for right in RIGHTS if allows(rules, right, one, everywhere=one.boards)}
+    return set(_rights(rules, one, one.boards)) if rules is not None else set()
+
+
+def _rights(rules: Rules, one: Person, everywhere: Iterable[Right]) -> tuple[Right, ...]:
+    return tuple(right for right in RIGHTS if allows(rules, right, one, everywhere=everywhere))
+
+
+def _access_view(
+    row: Board | DeviceType, rules: Rules, rights: tuple[Right, ...], *, shows: bool
+) -> AccessView:
+    effective: dict[str, list[str]] = {
+        right: list(getattr(rules, right)) for right in RIGHTS if getattr(rules, right)
+    }
+    return AccessView(
+        own=row.access if shows else None,
+        effective=effective if shows else None,
+        rights=rights,
+        granted_by=granted_by(rules),
+        version=row.version,
+    )
 
 
 def _without(one: DeviceTypeView, closed: access.Names) -> DeviceTypeView:

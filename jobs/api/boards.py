@@ -75,7 +75,7 @@ class Boards(APIView):
         headers=BOARD_URL | ETAG,
     )
     def post(self, request: Request) -> Response:
-        sent = Sent(request, ("name", *CHANGEABLE))
+        sent = Sent(request, ("name", "access", *CHANGEABLE))
         name = sent.needed("name")
         commands.register_board(
             name,
@@ -84,6 +84,7 @@ class Boards(APIView):
             sent.strings("tags") or (),
             sent.string("description") or "",
             sent.config() or {},
+            access=sent.mapping("access"),
             actor=request.user,
             cause="api",
         )

@@ -88,6 +88,15 @@ class Sent:
             raise BadRequest(f"{key} must be a list of strings.")
         return [_string(f"{key}[{index}]", one) for index, one in enumerate(value)]
 
+    def mapping(self, key: str) -> Mapping[str, Any] | None:
+        """Return an object; None if there is none."""
+        if key not in self._fields:
+            return None
+        value = self._fields[key]
+        if not isinstance(value, Mapping):
+            raise BadRequest(f"{key} must be an object.")
+        return value
+
     def config(self) -> dict[str, Any] | None:
         """Return a configuration, sent as an object or as its text. Raises `BadConfig`."""
         if "config" not in self._fields:

@@ -54,7 +54,7 @@ class DeviceTypes(APIView):
         headers={"Location": "The type's address."} | ETAG,
     )
     def post(self, request: Request) -> Response:
-        sent = Sent(request, ("name", "kind", *CHANGEABLE))
+        sent = Sent(request, ("name", "kind", "access", *CHANGEABLE))
         name = sent.needed("name")
         commands.register_device_type(
             name,
@@ -62,6 +62,7 @@ class DeviceTypes(APIView):
             sent.string("description") or "",
             sent.config() or {},
             base=sent.string("base") or "",
+            access=sent.mapping("access"),
             actor=request.user,
             cause="api",
         )

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict
 BoardState = Literal["free", "reserved", "unhealthy", "unchecked", "offline", "quarantined", "retired"]
 Health = Literal["unknown", "good", "bad"]
 Kind = Literal["board", "vm"]
+Right = Literal["view", "use", "console", "handle", "administer"]
 
 
 class Board(TypedDict):
@@ -126,6 +127,28 @@ class WholeDeviceType(DeviceType, Configured):
     """All about a type. The header ETag holds its version, for a change."""
 
 
+class Lists(TypedDict, total=False):
+    """By right, who has it: `user:NAME`, `group:NAME`, `everybody` or `nobody`."""
+
+    view: list[str]
+    use: list[str]
+    console: list[str]
+    handle: list[str]
+    administer: list[str]
+
+
+class Access(TypedDict):
+    """Who may do what. `access`: what the thing says itself; `effective`: with what it leaves to others.
+
+    Both are null for those who may not see the configuration. `rights`: the reader's; `granted_by`: who helps.
+    """
+
+    access: Lists | None
+    effective: Lists | None
+    rights: list[Right]
+    granted_by: str
+
+
 class Power(TypedDict):
     """What the switch says since."""
 
@@ -209,6 +232,17 @@ class NewBoard(_Named, total=False):
     tags: list[str]
     description: str
     config: dict[str, Any] | str
+    access: Lists
+
+
+class _GivenAccess(TypedDict):
+    access: Lists
+
+
+class AccessChange(_GivenAccess, total=False):
+    """All lists of a board or a type; those that are left out say nothing."""
+
+    reason: str
 
 
 class DeviceTypeChange(TypedDict, total=False):
@@ -231,6 +265,7 @@ class NewDeviceType(_Kind, total=False):
     base: str
     description: str
     config: dict[str, Any] | str
+    access: Lists
 
 
 class HealthNote(TypedDict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path, register_converter
 
-from jobs.api import boards, comparing, consoles, device_types, documentation, images, jobs
+from jobs.api import boards, comparing, consoles, device_types, documentation, images, jobs, permissions
 from jobs.api.parameters import LARGEST
 
 
@@ -67,10 +67,16 @@ urlpatterns = [
     path("boards/<str:name>/health/", boards.Health.as_view(), name="health"),
     path("boards/<str:name>/health-check/", boards.HealthCheck.as_view(), name="health-check"),
     path("boards/<str:name>/power/", boards.Power.as_view(), name="power"),
+    path("boards/<str:name>/access/", permissions.BoardAccess.as_view(), name="board-access"),
     path("device-types/", device_types.DeviceTypes.as_view(), name="device-types"),
     path("device-types/<str:name>/", device_types.OneDeviceType.as_view(), name="device-type"),
     path("device-types/<str:name>/history/", device_types.History.as_view(), name="device-type-history"),
     path("device-types/<str:name>/retire/", device_types.Retire.as_view(), name="retire-device-type"),
+    path(
+        "device-types/<str:name>/access/",
+        permissions.DeviceTypeAccess.as_view(),
+        name="device-type-access",
+    ),
     path("images/", images.Images.as_view(), name="images"),
     path("images/<str:name>/", images.OneImage.as_view(), name="image"),
     path("images/<str:name>/content/", images.Content.as_view(), name="image-content"),
