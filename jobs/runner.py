@@ -33,6 +33,7 @@ from jobs.execution.ports import (
     Files,
     LibraryImage,
     Reporter,
+    Retry,
     Superseded,
     Workplace,
 )
@@ -215,14 +216,20 @@ def _workplace(number: int) -> Iterator[Workplace]:
         folder.mkdir(parents=True, exist_ok=True)
     own = Path(tempfile.mkdtemp(prefix=f"job-{number}-", dir=scratch))
     try:
-        roots = tuple(Path(root) for root in settings.LABBOOK["FILE_ROOTS"])
-        local = settings.LABBOOK["ALLOW_LOCAL_HTTP"]
+        lab = settings.LABBOOK
+        roots = tuple(Path(root) for root in lab["FILE_ROOTS"])
         yield Workplace(
             cache=cache,
             scratch=own,
             file_roots=roots,
-            allow_local_http=local,
+            allow_local_http=lab["ALLOW_LOCAL_HTTP"],
             library=_library(),
+            retry=Retry(
+                attempts=lab["DOWNLOAD_ATTEMPTS"],
+                pause=lab["DOWNLOAD_PAUSE"],
+                silence=lab["DOWNLOAD_SILENCE"],
+                clone=lab["CLONE_TIMEOUT"],
+            ),
         )
     finally:
         shutil.rmtree(own, ignore_errors=True)

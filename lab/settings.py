@@ -262,6 +262,11 @@ LABBOOK: dict[str, Any] = {
     "NO_POST_TO": [str(ip_network(one, strict=False)) for one in env_list("LABBOOK_NO_POST_TO", [])],
     # Whether http(s) URLs of definitions may lead to this machine itself, where its own services listen.
     "ALLOW_LOCAL_HTTP": env_bool("LABBOOK_ALLOW_LOCAL_HTTP", default=False),
+    # Downloads and clones of what definitions name.
+    "DOWNLOAD_ATTEMPTS": env_int("LABBOOK_DOWNLOAD_ATTEMPTS", 6),
+    "DOWNLOAD_PAUSE": float(env_str("LABBOOK_DOWNLOAD_PAUSE", "0.5")),
+    "DOWNLOAD_SILENCE": env_int("LABBOOK_DOWNLOAD_SILENCE", 30),
+    "CLONE_TIMEOUT": env_int("LABBOOK_CLONE_TIMEOUT", 600),
     # How often an open live stream asks again whether its user may still see it.
     "RECHECK_SECONDS": env_int("LABBOOK_RECHECK_SECONDS", 10),
     # How writers wake web processes: unix, postgres, redis, none; empty: as database and REDIS_URL suggest.

@@ -26,6 +26,10 @@ class SshConfig:
     patience: float = 20
     """Seconds that the host may take to answer at all, or to end a process, before it counts as lost; more
     where it is slow, as an emulated one is."""
+    probe_every: float = 5
+    """Seconds between two questions whether the host still answers."""
+    proof_timeout: float = 6
+    """Seconds that the host has to prove that it lives when its console says that it crashed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,12 @@ class ConsoleConfig:
     ``crlf``."""
     reconnect: float = 60
     """Seconds within which a connection that drops must be back, or the job ends; 0: it is not made anew."""
+    open_timeout: float = 30
+    """Seconds until the console must be open when a job begins."""
+    taken_timeout: float = 10
+    """Seconds for which a console that somebody else has open is tried again: they may just be leaving."""
+    connect_timeout: float = 10
+    """Seconds for one TCP connection to stand."""
 
     @property
     def present(self) -> bool:
@@ -117,6 +127,25 @@ class LoaderStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long is waited for what a machine says on its console; more where it is slow."""
+
+    answer: float = 5
+    """Seconds that a shell has to answer before what looked like its prompt is taken for mere text, and of
+    silence before it is asked once more how a command ended."""
+    nudge: float = 3
+    """Seconds of silence in a boot before Enter is typed: a kernel message may have hidden the prompt."""
+    nudge_login: float = 15
+    """The same once a user name was typed: Enter would then be taken for an empty password."""
+    typing: float = 20
+    """Seconds in which the console must take what is typed."""
+    exit: float = 15
+    """Seconds that the shell has to say how the test runner ended, after the runner said that it ends."""
+    panic: float = 5
+    """Seconds of silence after a kernel's last words until a test shell is given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BootConfig:
     """From power on to a shell on the board's console, and from there to ssh."""
 
@@ -125,6 +154,8 @@ class BootConfig:
     loader_prompt: str = ""
     """Regular expression; a definition's ``boot_cmds`` are typed at it in place of what comes after it in
     `loader`."""
+    loader_timeout: float = 60
+    """Seconds until that prompt must come, and come back after each of the ``boot_cmds``."""
     login_prompt: str = ""
     username: str = ""
     password_prompt: str = ""
@@ -204,6 +235,7 @@ class BoardConfig:
     console: ConsoleConfig = ConsoleConfig()
     power: PowerConfig = PowerConfig()
     boot: BootConfig = BootConfig()
+    waits: Waits = Waits()
     deploy: str = "none"
     """Deploy method. ``none``: the installed system is used as it is. ``qemu``, ``netboot``, ``command``."""
     qemu: QemuDeploy = QemuDeploy()
@@ -229,6 +261,9 @@ class BoardConfig:
     """Seconds that this guest may take; more where the host is slow, as an emulated one is."""
     cleanup_timeout: float = 60
     """Seconds for the whole clean-up."""
+    stuck_timeout: float = 3
+    """Seconds that all nodes of a group must wait for each other in vain before their waits are refused: a
+    test may send from the background."""
     cache_limit: int = 20 * 1024
     """MiB that the image cache on the host may use."""
 
@@ -281,6 +316,9 @@ class VmTypeConfig:
     password: str = ""
     boot_timeout: float = 300
     """Seconds from start to prompt."""
+    start_timeout: float = 20
+    """Seconds in which the host must have told the process number of a VM that it starts."""
+    waits: Waits = Waits()
     reboot_between_shells: bool = True
     network: bool = True
     """Join the group's network."""

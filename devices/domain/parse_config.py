@@ -27,6 +27,7 @@ from devices.domain.config import (
     PowerConfig,
     SshConfig,
     VmTypeConfig,
+    Waits,
 )
 from devices.domain.config_rules import Bad
 from lab.kernel.errors import Rejected
@@ -78,6 +79,8 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "host_key": rules.host_key,
         "authorized_keys": rules.file_on_host,
         "patience": rules.seconds(3600),
+        "probe_every": rules.seconds(3600),
+        "proof_timeout": rules.seconds(3600),
     },
     BoardConfig: {
         "deploy": rules.one_of("none", "qemu", "netboot", "command"),
@@ -88,6 +91,7 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "cleanup_timeout": rules.seconds(3600),
         "kvm": rules.one_of("auto", "never"),
         "kvm_timeout": rules.seconds(3600),
+        "stuck_timeout": rules.seconds(3600),
         "cache_limit": rules.whole(1, 1024**3),
     },
     ConsoleConfig: {
@@ -98,7 +102,11 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "line_delay": rules.pause(60),
         "line_end": rules.one_of("cr", "lf", "crlf"),
         "reconnect": rules.pause(24 * 3600),
+        "open_timeout": rules.seconds(3600),
+        "taken_timeout": rules.pause(3600),
+        "connect_timeout": rules.seconds(3600),
     },
+    Waits: {field.name: rules.seconds(3600) for field in dataclasses.fields(Waits)},
     PowerConfig: {
         "method": rules.one_of("", "command", "http", "pdudaemon", "qmp"),
         "headers": rules.mapping(rules.line),
@@ -116,6 +124,7 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
     LoaderStep: {"expect": rules.pattern, "send": rules.line, "within": rules.seconds(24 * 3600)},
     BootConfig: {
         "loader_prompt": rules.optional(rules.pattern),
+        "loader_timeout": rules.seconds(24 * 3600),
         "login_prompt": rules.optional(rules.pattern),
         "password_prompt": rules.optional(rules.pattern),
         "login_commands": rules.several(rules.line),
@@ -149,6 +158,7 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "login_prompt": rules.optional(rules.pattern),
         "password_prompt": rules.optional(rules.pattern),
         "boot_timeout": rules.seconds(24 * 3600),
+        "start_timeout": rules.seconds(3600),
         "launch": rules.several(rules.command),
         "stop": rules.several(rules.command),
         "requires": rules.several(rules.program, once=True),

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from devices.domain.config import Waits
 from devices.drivers.shell import Terminal
 from devices.drivers.signs import KERNEL, Sign, first_of
 from lab.kernel.deadline import Deadline
@@ -22,6 +23,7 @@ from lab.kernel.errors import InfrastructureError
 Record = Callable[[bytes], int]
 """Stores bytes; returns the offset of the first of them in the node's console."""
 
+PATIENT = Waits()
 TAIL = 1024
 """Bytes at the end of an unfinished line that a pattern may see."""
 LINE = 4096
@@ -76,11 +78,20 @@ class Console:
     """One console, read by a thread of its own. Use as a context manager: leaving hangs up.
 
     `pausing`: whether the other side can wait while nobody takes what was read. A serial line cannot: there
-    reading and recording go on, and what has waited longest will not be searched.
+    reading and recording go on, and what has waited longest will not be searched. `waits`: how patient who
+    talks to it must be.
     """
 
-    def __init__(self, terminal: Terminal, record: Record, name: str, *, pausing: bool = True) -> None:
-        self.name = name
+    def __init__(
+        self,
+        terminal: Terminal,
+        record: Record,
+        name: str,
+        *,
+        pausing: bool = True,
+        waits: Waits = PATIENT,
+    ) -> None:
+        self.name, self.waits = name, waits
         self._pausing = pausing
         self._terminal, self._record = terminal, record
         self._chunks: deque[Chunk] = deque()

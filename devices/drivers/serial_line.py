@@ -16,8 +16,6 @@ from lab.kernel.errors import InfrastructureError
 Note = Callable[[str], None]
 """Is told, from the reader's thread, what happened to the line."""
 
-OPEN_WITHIN = 10.0
-"""Seconds for which opening is tried again where that may help: who had the line may just be leaving."""
 STEADY = 2.0
 """Seconds that a line must stand to count as back. A server that is taken accepts, and hangs up at once."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
@@ -34,7 +32,7 @@ def open_console(config: ConsoleConfig, deadline: Deadline, note: Note | None = 
     it cannot be opened, and what the deadline raises.
     """
     name = config.url or config.command[0]
-    limit = time.monotonic() + min(OPEN_WITHIN, config.reconnect)
+    limit = time.monotonic() + min(config.taken_timeout, config.reconnect)
     pause = FIRST_PAUSE
     while True:
         try:

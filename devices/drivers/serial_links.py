@@ -28,8 +28,6 @@ import serial.rfc2217
 from devices.domain.config import ConsoleConfig
 from devices.drivers.worker_command import environment
 
-CONNECT_WITHIN = 10.0
-"""Seconds for a TCP connection to stand."""
 PIECE = 256 * 1024
 LOCK_FOLDERS = ("/run/lock", "/var/lock")
 """Where terminal programs that follow the old custom leave ``LCK..ttyUSB0`` with their process number."""
@@ -69,7 +67,7 @@ def open_link(config: ConsoleConfig) -> Link:
         return _attach(config.command)
     parts = urlsplit(config.url)
     if parts.scheme == "socket":
-        return _connect(parts.hostname or "", parts.port or 0)
+        return _connect(parts.hostname or "", parts.port or 0, config.connect_timeout)
     if parts.scheme == "rfc2217":
         return Rfc2217Link(config)
     return _open_device(config)
@@ -136,13 +134,13 @@ def _wait(fd: int, event: int, seconds: float) -> bool:
 # -- TCP -----------------------------------------------------------------------------------------------
 
 
-def _connect(host: str, port: int) -> Link:
+def _connect(host: str, port: int, seconds: float) -> Link:
     """Connect to a TCP port behind which the console is.
 
     pyserial's own handler throws away what arrives in the first moment and reads one byte at a time.
     """
     try:
-        line = socket.create_connection((host, port), timeout=CONNECT_WITHIN)
+        line = socket.create_connection((host, port), timeout=seconds)
     except OSError as exc:
         raise LinkDown(f"{host}:{port}: {_reason(exc)}") from exc
     _keep_alive(line)

@@ -134,7 +134,7 @@ def _reason(host: SshHost, path: str, exc: Exception) -> str:
     """Return why storing failed; sftp has no word for a full disk."""
     folder = path.rsplit("/", 1)[0] or "/"
     with contextlib.suppress(InfrastructureError):
-        done = host.run(f"df -Pk {quote(folder)} | tail -n 1", Deadline.after(10, "df"))
+        done = host.run(f"df -Pk {quote(folder)} | tail -n 1", Deadline.after(host.config.patience, "df"))
         words = done.text.split()
         if done.ok and len(words) >= 4 and words[3].isdigit() and int(words[3]) < 1024:
             return f"its disk is full ({words[3]} KiB free in {folder})"

@@ -28,8 +28,6 @@ from devices.drivers.ssh_order import in_order
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded, InfrastructureError
 
-PROBE_EVERY = 5.0
-"""Seconds between two keepalive questions."""
 MAX_CONNECTIONS = 16
 REFUSED_RETRIES = 3
 FAST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
@@ -201,7 +199,7 @@ class SshHost:
 
     def _probe(self, transport: paramiko.Transport) -> None:
         """Ask now and then whether the host still answers, and close the connection when it does not."""
-        while not self._closed.wait(PROBE_EVERY) and transport.is_active():
+        while not self._closed.wait(self.config.probe_every) and transport.is_active():
             answered = threading.Event()
 
             def ask(answered: threading.Event = answered) -> None:

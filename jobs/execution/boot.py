@@ -20,12 +20,6 @@ from lab.kernel.errors import DeadlineExceeded, DefinitionFault, JobError
 
 OUTPUT = 64 * 1024
 """Bytes that a command may print which is read on a console."""
-NUDGE_AFTER = 3.0
-"""Seconds of silence after which a newline is typed: a kernel message may have overwritten the prompt."""
-NUDGE_LOGIN_AFTER = 15.0
-"""The same once a user name was typed: a newline would then be taken for an empty password."""
-ANSWER_WITHIN = 5.0
-"""Seconds that a shell has to answer before the prompt is taken for mere text."""
 GENERIC_LOGIN = re.compile(rb"login: ?$")
 LINUX = re.compile(rb"Linux version \d")
 KERNEL_STARTED = re.compile(rb"Linux version \d|^Starting kernel \.\.\.")
@@ -93,10 +87,10 @@ class Booting:
             KERNEL_STARTED,
             *self._prompts.shell,
         ]
-        logins = 0
+        logins, waits = 0, self._console.waits
         try:
             while True:
-                nudge = NUDGE_LOGIN_AFTER if logins and login.username else NUDGE_AFTER
+                nudge = waits.nudge_login if logins and login.username else waits.nudge
                 match = expect(self._console, watched, deadline, signs=self._signs, nudge_after=nudge)
                 if match.index == 0:
                     if time.monotonic() - self._typed_at > 1:  # not one prompt shown twice
@@ -137,7 +131,7 @@ class Booting:
         """Say whether a shell answers."""
         word = secrets.token_hex(4)
         self._console.line(f'echo "lab""book {word}"', deadline)
-        patient = deadline.within(ANSWER_WITHIN, "the shell's answer")
+        patient = deadline.within(self._console.waits.answer, "the shell's answer")
         try:
             expect(self._console, [re.compile(b"labbook " + word.encode())], patient, signs=self._signs)
         except DeadlineExceeded:
@@ -171,12 +165,12 @@ def run_command(console: Console, command: str, deadline: Deadline) -> tuple[int
     console.line(f"{command}; labbook_s=$?; {ask}", deadline)
     answer = [re.compile(b"labbook " + word.encode() + rb" (\d{1,3})\.")]
     while True:
-        patient = deadline.within(ASK_AGAIN, "the command's end")
+        patient = deadline.within(console.waits.answer, "the command's end")
         try:
             match = expect(console, answer, patient, signs=KERNEL)
         except DeadlineExceeded:
             deadline.check()
-            if time.monotonic() - console.heard_at >= ASK_AGAIN:
+            if time.monotonic() - console.heard_at >= console.waits.answer:
                 console.line(ask, deadline)
             continue
         return int(match.groups[0]), match.offset
@@ -185,13 +179,13 @@ def run_command(console: Console, command: str, deadline: Deadline) -> tuple[int
 def read_command(console: Console, command: str, deadline: Deadline) -> tuple[int | None, str]:
     """Type a command line at a shell; returns its exit status and what it printed.
 
-    The status is None where it did not end within `ASK_AGAIN`, or where its end was torn: ask again.
+    The status is None where it did not end within `Waits.answer`, or where its end was torn: ask again.
     """
     word = secrets.token_hex(4)
     mark = re.escape(f"labbook {word} ".encode())
     console.line(f'echo "lab""book {word} begin"; {command}; echo "lab""book {word} $?."', deadline)
     whole = re.compile(mark + rb"begin\r*\n(.*?)" + mark + rb"(\d{1,3})\.", re.DOTALL)
-    patient = deadline.within(ASK_AGAIN, "the command's end")
+    patient = deadline.within(console.waits.answer, "the command's end")
     printed = b""
     try:
         while (found := whole.search(printed)) is None:
@@ -202,8 +196,5 @@ def read_command(console: Console, command: str, deadline: Deadline) -> tuple[in
         return None, ""
     return int(found[2]), clean(found[1]).decode(errors="replace").replace("\r", "")
 
-
-ASK_AGAIN = 5.0
-"""Seconds of silence after which the end of a command is asked for once more."""
 
 __all__ = ["LINUX", "Booting", "ConsoleEnded", "Prompts", "read_command", "run_command"]

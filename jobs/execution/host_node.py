@@ -159,7 +159,7 @@ class HostNode:
         )
         terminal = shell.terminal(script, self._run.deadline)
         with self._machine.record.leading() as record:
-            console = Console(terminal, record, self._run.host.name)
+            console = Console(terminal, record, self._run.host.name, waits=self._run.assignment.board.waits)
             try:
                 TestShellRun(0, console, self._journal, self._sync, self._run.files, plan.expected).run(
                     "", plan.deadline(self._run.deadline)

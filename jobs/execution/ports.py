@@ -39,6 +39,8 @@ class Retry:
     """Seconds before the second attempt; doubled with each."""
     silence: float = 30
     """Seconds that a server may be silent."""
+    clone: float = 600
+    """Seconds for one clone of a git repository."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,6 +93,7 @@ class _Group:
             auto_start=self._job.definition.auto_start_vms,
             start_vms=self._start.set,
             deadlocked=lambda words: run.fail(TestFault(words), None, "lava_test_shell"),
+            stuck_for=job.board.stuck_timeout,
         )
 
     def go(self) -> Evidence:

@@ -25,10 +25,6 @@ from lab.kernel.errors import DeadlineExceeded, TestFault
 
 SHELL = "a test shell of "
 """What the deadline of a test shell is called that has a time of its own."""
-AFTER_PANIC = 5.0
-"""Seconds of silence after a kernel's last words until a test shell is given up."""
-AFTER_EXIT = 15.0
-"""Seconds that the shell has to say how the runner ended, after the runner said that it ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +107,7 @@ class TestShellRun:
     def _follow(self, word: str, deadline: Deadline) -> str:
         end = re.compile(b"labbook " + word.encode() + rb" (\d{1,3})\.")
         search = Search([end, *(sign.pattern for sign in KERNEL)])
+        patience = self._console.waits.exit
         while True:
             try:
                 chunks = self._console.read(deadline, 0.5)
@@ -128,11 +125,13 @@ class TestShellRun:
                     if match is not None:
                         self._sign = KERNEL[match.index - 1], match.line
             self._consider_silence()
-            if self._exited_at is not None and time.monotonic() - self._exited_at > AFTER_EXIT:
+            if self._exited_at is not None and time.monotonic() - self._exited_at > patience:
                 return "unknown"
 
     def _consider_silence(self) -> None:
-        if self._sign is not None and time.monotonic() - self._console.heard_at > AFTER_PANIC:
+        if self._sign is None:
+            return
+        if time.monotonic() - self._console.heard_at > self._console.waits.panic:
             said = gave_up(self._console, *self._sign)
             raise TestFault(f"{said.summary}{self._where}; {self._kept}{said.lines}")
 

@@ -25,7 +25,6 @@ from lab.kernel.errors import DefinitionFault, InfrastructureError
 
 MAX_TEXT = 1024 * 1024
 """Bytes of a test definition."""
-GIT_SECONDS = 600
 MAX_TREE = 512 * 1024 * 1024
 """Bytes of a repository's working tree."""
 
@@ -88,7 +87,7 @@ class Sources:
             raise DefinitionFault(f"{revision!r} is no revision of a git repository")
         tree = self._place.scratch / "repositories" / secrets.token_hex(6)
         tree.mkdir(parents=True)
-        patient = deadline.within(GIT_SECONDS, f"the clone of {url}")
+        patient = deadline.within(self._place.retry.clone, f"the clone of {url}")
         self._git(["init", "-q", "."], tree, protocol, patient)
         reference = revision or "HEAD"
         # Shallow where the server allows it for this revision; a commit that it does not advertise needs all.

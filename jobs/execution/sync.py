@@ -16,11 +16,6 @@ from jobs.execution.ports import Superseded
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError, JobError
 
-STUCK_FOR = 3.0
-"""Seconds that a group must be stuck before its waits are refused: a test may send from the background."""
-TYPE_WITHIN = 20.0
-"""Seconds in which a console must take what is typed."""
-
 
 class Typist:
     """Types answers into a console, in order, from a thread of its own: a console may be slow to take."""
@@ -39,12 +34,13 @@ class Typist:
     def close(self) -> None:
         self._stopping = True
         self._lines.put(None)
-        self._thread.join(TYPE_WITHIN)
+        self._thread.join(self._console.waits.typing)
 
     def _run(self) -> None:
         while (data := self._lines.get()) is not None:
             try:
-                self._console.send(data, Deadline.after(TYPE_WITHIN, "typing", stop=self._stopped))
+                within = Deadline.after(self._console.waits.typing, "typing", stop=self._stopped)
+                self._console.send(data, within)
             except JobError:
                 return  # the console's reader finds out, and says so
 
@@ -63,6 +59,7 @@ class Sync:
         auto_start: bool,
         start_vms: Callable[[], None],
         deadlocked: Callable[[str], None],
+        stuck_for: float = 3,
     ) -> None:
         self._group = Group(nodes, auto_start=auto_start)
         self._names = {node.index: node.name for node in nodes}
@@ -73,6 +70,7 @@ class Sync:
         self._waiting: dict[int, int] = {}
         self._closed: set[int] = set()
         self._alarm: threading.Timer | None = None
+        self._stuck_for = stuck_for
         self._gate = threading.Event()
         if self._group.gate_open:
             self._gate.set()
@@ -181,7 +179,7 @@ class Sync:
             self._alarm.cancel()
             self._alarm = None
         elif stuck is not None and self._alarm is None:
-            self._alarm = threading.Timer(STUCK_FOR, self._break_up)
+            self._alarm = threading.Timer(self._stuck_for, self._break_up)
             self._alarm.daemon = True
             self._alarm.start()
 

@@ -28,9 +28,6 @@ from jobs.execution.vms import VmProcess
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded, DefinitionFault, InfrastructureError, JobError, TestFault
 
-PID_WITHIN = 20.0
-"""Seconds that are waited for a VM's process number: an emulated host may be slow."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmWork:
@@ -109,7 +106,9 @@ class VmNode:
         )
         within = self._run.assignment.board.command_timeout
         terminal = process.start(self._run.deadline.within(within, f"the start of {self._node.name}"))
-        self._console = Console(terminal, self._run.recorder(index), self._node.name)
+        self._console = Console(
+            terminal, self._run.recorder(index), self._node.name, waits=self._config.waits
+        )
         pid = self._pid(process)
         self._journal.facts(VmStarted(node=index, command=process.command, pid=pid, at=self._journal.now()))
         self._delivered = self._tested = False
@@ -121,7 +120,7 @@ class VmNode:
 
     def _pid(self, process: VmProcess) -> int | None:
         """Return the process's number, for the record; the script writes it down as its first step."""
-        limit = time.monotonic() + PID_WITHIN
+        limit = time.monotonic() + self._config.start_timeout
         while time.monotonic() < limit:
             if (pid := process.pid(self._run.deadline)) is not None:
                 return pid

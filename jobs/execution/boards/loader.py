@@ -13,8 +13,6 @@ from devices.drivers.signs import LOADER
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded, DefinitionFault, InfrastructureError, JobError
 
-AT_ONCE = 60.0
-"""Seconds until the prompt must come back after one of the definition's commands."""
 OPTIONAL = frozenset(FILES) - {"kernel", "image"}
 """Files that a definition may leave out: the steps that would load them are left out, too."""
 
@@ -80,7 +78,7 @@ class Conversation:
                     return
                 self._type(line, step, deadline)
             if prompt is not None:
-                self._expect([prompt], AT_ONCE, deadline)
+                self._expect([prompt], self._boot.loader_timeout, deadline)
                 self._type_commands(prompt, deadline)
         except GaveUp as exc:
             raise self._fault(str(exc)) from exc
@@ -88,7 +86,7 @@ class Conversation:
     def _type_commands(self, prompt: re.Pattern[bytes], deadline: Deadline) -> None:
         for number, command in enumerate(self._commands):
             if number:
-                self._expect([prompt], AT_ONCE, deadline)
+                self._expect([prompt], self._boot.loader_timeout, deadline)
             self._console.line(command, deadline)
             self._typed = True
 

@@ -37,9 +37,6 @@ from jobs.execution.boot import Booting, Prompts
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DefinitionFault, InfrastructureError, JobError
 
-OPEN_WITHIN = 30.0
-"""Seconds until a console must be open."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -81,6 +78,7 @@ class Machine:
                 self.record,
                 name,
                 lambda text: witness.note("warning", text),
+                board.waits,
             )
         self._deployed: Mapping[str, str] | None = None
         self._off_since: float | None = None
@@ -326,7 +324,9 @@ class Machine:
         """Return its console, open; None if it has none."""
         if self._serial is None:
             return None
-        return self._serial.open(deadline.within(OPEN_WITHIN, f"the console of {self.name}"))
+        return self._serial.open(
+            deadline.within(self.board.console.open_timeout, f"the console of {self.name}")
+        )
 
     @property
     def console(self) -> Console | None:

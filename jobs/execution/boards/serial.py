@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Callable
 
-from devices.domain.config import ConsoleConfig
+from devices.domain.config import ConsoleConfig, Waits
 from devices.drivers.expect import Console, Match, Search
 from devices.drivers.signs import KERNEL, Sign
 from jobs.execution.boards.equipment import OpenConsole
@@ -38,9 +38,10 @@ class BoardConsole:
         record: SharedRecord,
         name: str,
         note: Callable[[str], None],
+        waits: Waits,
     ) -> None:
         self._config, self._opener, self._record, self._name = config, opener, record, name
-        self._note = note
+        self._note, self._waits = note, waits
         self._console: Console | None = None
         self._watcher: threading.Thread | None = None
         self._rest = threading.Event()
@@ -54,7 +55,7 @@ class BoardConsole:
             self._console = None
         if self._console is None:
             terminal = self._opener(self._config, deadline, self._note)
-            self._console = Console(terminal, self._take, self._name, pausing=False)
+            self._console = Console(terminal, self._take, self._name, pausing=False, waits=self._waits)
         return self._console
 
     @property

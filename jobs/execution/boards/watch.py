@@ -19,9 +19,6 @@ from jobs.execution.run import Run
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import JobError, TestFault
 
-ANSWER_WITHIN = 6.0
-"""Seconds that a host has to answer when its console says that it is dead."""
-
 
 def boot_id(shell: HostShell, deadline: Deadline) -> str:
     """Return what changes with each boot of a host; empty if it does not tell."""
@@ -61,9 +58,8 @@ class Watch:
         if line is None:
             return False
         try:
-            found = boot_id(
-                line, Deadline.after(ANSWER_WITHIN, "the host's answer", stop=self._run.deadline.stop)
-            )
+            seconds = self._machine.board.ssh.proof_timeout
+            found = boot_id(line, Deadline.after(seconds, "the host's answer", stop=self._run.deadline.stop))
         except JobError:
             return False
         return found == self._boot_id

@@ -332,10 +332,8 @@ def crash(lab: Lab, metal: Metal, words: str) -> Any:
     ],
     ids=["panic", "reboot"],
 )
-def test_a_host_that_dies_in_mid_test(
-    board: Lab, printed: str, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("jobs.execution.boards.watch.ANSWER_WITHIN", 1.0)
+def test_a_host_that_dies_in_mid_test(board: Lab, printed: str, words: str) -> None:
+    board.board = replace(board.board, ssh=replace(board.board.ssh, proof_timeout=1))
     metal = Metal()
     ran = run(
         board,

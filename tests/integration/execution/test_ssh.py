@@ -188,9 +188,8 @@ def test_a_lost_connection_is_told_from_a_killed_command(config: SshConfig) -> N
     host.close()
 
 
-def test_a_frozen_host_is_found_out(config: SshConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh, "PROBE_EVERY", 0.2)
-    host = ssh.connect(replace(config, patience=1.0), soon())
+def test_a_frozen_host_is_found_out(config: SshConfig) -> None:
+    host = ssh.connect(replace(config, patience=1.0, probe_every=0.2), soon())
     terminal = host.terminal("echo here; exec cat", soon())
     while b"here" not in (terminal.read(1) or b""):
         pass

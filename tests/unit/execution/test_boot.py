@@ -7,15 +7,16 @@ from collections.abc import Callable
 
 import pytest
 
+from devices.domain.config import Waits
 from devices.drivers.expect import Console, ConsoleEnded
 from jobs.domain.definition.model import Login
-from jobs.execution import boot
 from jobs.execution.boot import Booting, Prompts, run_command
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DefinitionFault
 from tests.unit.drivers.scripted import Record, Scripted
 
 Seen = list[tuple[str, int]]
+PATIENT = Waits()
 
 
 def soon(seconds: float = 20) -> Deadline:
@@ -49,9 +50,10 @@ def boot_with(
     login: Login | None = None,
     prompts: tuple[str, ...] = ("[#$] $",),
     seconds: float = 20,
+    waits: Waits = PATIENT,
 ) -> Seen:
     seen: Seen = []
-    with Console(terminal, Record(), "vm") as console:
+    with Console(terminal, Record(), "vm", waits=waits) as console:
         wanted = Prompts.compile(prompts, login or Login())
         Booting(console, wanted, lambda name, _, offset: seen.append((name, offset))).run(soon(seconds))
     return seen
@@ -63,8 +65,7 @@ def test_a_prompt_behind_which_a_shell_answers() -> None:
     assert boot_with(terminal) == [("kernel-started", 0), ("shell-prompt", 19)]
 
 
-def test_text_that_only_looks_like_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boot, "ANSWER_WITHIN", 0.2)
+def test_text_that_only_looks_like_a_prompt() -> None:
     guest, asked = Guest(), 0
 
     def answer(typed: bytes) -> bytes:
@@ -74,7 +75,7 @@ def test_text_that_only_looks_like_a_prompt(monkeypatch: pytest.MonkeyPatch) -> 
 
     terminal = Scripted(b"progress: 50 # ", answer=answer)
 
-    boot_with(terminal)
+    boot_with(terminal, waits=Waits(answer=0.2))
 
     assert asked >= 2
 
@@ -105,12 +106,11 @@ def test_a_login_with_name_password_and_commands() -> None:
     assert any(line.startswith("cd /;") for line in guest.commands)
 
 
-def test_a_login_that_nobody_knows_a_name_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boot, "NUDGE_AFTER", 0.05)
+def test_a_login_that_nobody_knows_a_name_for() -> None:
     terminal = Scripted(b"vm login: ", answer=lambda typed: b"\r\nvm login: ")
 
     with pytest.raises(DefinitionFault, match=r"asks for a login .* give login_prompt and username"):
-        boot_with(terminal)
+        boot_with(terminal, waits=Waits(nudge=0.05))
 
 
 def test_a_login_that_is_refused() -> None:
@@ -149,7 +149,7 @@ def test_a_console_that_ends_is_left_to_the_caller() -> None:
 
 def with_shell(answer: Callable[[bytes], bytes]) -> tuple[Scripted, Console]:
     terminal = Scripted(answer=answer)
-    return terminal, Console(terminal, Record(), "vm")
+    return terminal, Console(terminal, Record(), "vm", waits=Waits(answer=0.1))
 
 
 def test_a_command_gives_its_status() -> None:
@@ -160,8 +160,7 @@ def test_a_command_gives_its_status() -> None:
         assert run_command(console, "false", soon())[0] == 7
 
 
-def test_a_torn_answer_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boot, "ASK_AGAIN", 0.1)
+def test_a_torn_answer_is_asked_for_again() -> None:
     guest, torn = Guest(), True
 
     def answer(typed: bytes) -> bytes:

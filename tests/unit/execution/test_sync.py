@@ -9,7 +9,6 @@ import pytest
 from devices.drivers.expect import Console
 from jobs.domain.events import Fact, NodeClosed, NodePlan, PhaseStarted, WaitEnded, WaitStarted
 from jobs.domain.signals import Request
-from jobs.execution import sync as module
 from jobs.execution.journal import Journal
 from jobs.execution.sync import Sync, Typist
 from lab.kernel.deadline import Deadline
@@ -33,7 +32,7 @@ class Facts:
 class Room:
     """A group with scripted consoles."""
 
-    def __init__(self, *, auto_start: bool = True) -> None:
+    def __init__(self, *, auto_start: bool = True, stuck_for: float = 3) -> None:
         self.facts, self.started, self.stuck = Facts(), threading.Event(), list[str]()
         self.sync = Sync(
             NODES,
@@ -41,6 +40,7 @@ class Room:
             auto_start=auto_start,
             start_vms=self.started.set,
             deadlocked=self.stuck.append,
+            stuck_for=stuck_for,
         )
         self.terminals = {node.index: Scripted() for node in NODES}
         self.consoles = [Console(self.terminals[node.index], Record(), node.name) for node in NODES]
@@ -126,8 +126,8 @@ def test_vms_are_started_when_the_host_asks() -> None:
     room.close()
 
 
-def test_a_deadlock_is_broken_up_after_a_moment(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STUCK_FOR", 0.05)
+def test_a_deadlock_is_broken_up_after_a_moment() -> None:
+    room = Room(stuck_for=0.05)
     for node in range(3):
         room.ask(node, "WAIT", f"from-{node}")
 
@@ -137,8 +137,8 @@ def test_a_deadlock_is_broken_up_after_a_moment(room: Room, monkeypatch: pytest.
     room.close()
 
 
-def test_a_message_in_time_lifts_the_alarm(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STUCK_FOR", 0.3)
+def test_a_message_in_time_lifts_the_alarm() -> None:
+    room = Room(stuck_for=0.3)
     for node in range(3):
         room.ask(node, "WAIT", "x")
     room.ask(1, "SEND", "x")
@@ -149,9 +149,8 @@ def test_a_message_in_time_lifts_the_alarm(room: Room, monkeypatch: pytest.Monke
     room.close()
 
 
-def test_a_host_that_waits_while_its_vms_were_never_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STUCK_FOR", 0.05)
-    room = Room(auto_start=False)
+def test_a_host_that_waits_while_its_vms_were_never_started() -> None:
+    room = Room(auto_start=False, stuck_for=0.05)
     room.ask(0, "WAIT", "ready")
 
     wait_for(lambda: bool(room.stuck))
