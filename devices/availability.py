@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from devices.domain.errand_events import BoardErrandEnded
 from devices.domain.events import (
     BoardAccessChanged,
     BoardBroughtOnline,
@@ -37,5 +38,5 @@ def follow_ups(events: Iterable[Event]) -> list[FollowUp]:
 def _may_free(event: Event) -> bool:
     if isinstance(event, BoardHealthChanged):
         return event.health != "bad"
-    more = BoardRegistered | BoardBroughtOnline | BoardChanged | BoardCheckRequested
+    more = BoardRegistered | BoardBroughtOnline | BoardChanged | BoardCheckRequested | BoardErrandEnded
     return isinstance(event, more | BoardAccessChanged | DeviceTypeAccessChanged)

@@ -6,6 +6,7 @@ from devices import commands, queries
 from devices.domain.config import BoardConfig
 from devices.drivers.board import PowerState
 from devices.drivers.power import switch
+from devices.drivers.trial import patience
 from lab.actors import Actor
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError, Rejected
@@ -49,7 +50,4 @@ def _switchable(name: str) -> BoardConfig:
 
 
 def _patience(config: BoardConfig) -> Deadline:
-    """Return the deadline of all attempts: two switches with a look at the state before and after each."""
-    power = config.power
-    seconds = 2 * power.attempts * (3 * power.timeout + 2 * power.retry_delay) + power.off_seconds
-    return Deadline.after(seconds, "the power switch")
+    return Deadline.after(patience(config), "the power switch")

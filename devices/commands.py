@@ -19,13 +19,14 @@ from typing import Any, TypeGuard, TypeVar
 
 from django.db import transaction
 
-from devices import availability
+from devices import availability, holding, seen
 from devices.access import check_people, permit, permit_type
 from devices.checking import check_definition
 from devices.dependents import board_check, check_dependents, check_runs, check_unused
 from devices.domain import board as boards
 from devices.domain import checks, names
 from devices.domain import device_type as types
+from devices.domain import errand as errands
 from devices.domain.access import Right
 from devices.domain.board import Board
 from devices.domain.device_type import DeviceType
@@ -37,13 +38,14 @@ from devices.domain.events import (
     DeviceTypeChanged,
     DeviceTypeRetired,
 )
+from devices.domain.parse_config import overlay
 from devices.loading import load_board, load_chain, load_device_type
 from lab.actors import Actor, authorise
 from lab.eventstore.store import store
 from lab.kernel.aggregate import Loaded
-from lab.kernel.errors import Conflict, Rejected
+from lab.kernel.errors import Conflict, NotPermitted, Rejected
 from lab.kernel.events import Event, Meta, Recorded
-from lab.kernel.ports import Append
+from lab.kernel.ports import Append, FollowUp
 
 __all__ = [
     "EditedMeanwhile",
@@ -52,10 +54,14 @@ __all__ = [
     "change_board_access",
     "change_device_type",
     "change_device_type_access",
+    "clone_board",
+    "decide_on_board",
     "load_board",
     "load_device_type",
+    "may_handle",
     "register_board",
     "register_device_type",
+    "release_board",
     "request_board_check",
     "retire_board",
     "retire_device_type",
@@ -83,6 +89,8 @@ class Decision:
     """Other streams that must not have moved since the decision."""
     verify: Callable[[], None] = lambda: None
     """Looks at read rows once appends of others have to wait; raises `Rejected` to undo everything."""
+    follow_ups: Sequence[FollowUp] = ()
+    """Tasks that this makes necessary, besides looking for jobs that may now get a board."""
 
 
 # -- device types --------------------------------------------------------------------------------
@@ -208,12 +216,14 @@ def register_board(
     config: Mapping[str, Any],
     *,
     access: Lists | None = None,
+    cloned_from: str = "",
     actor: Actor,
     cause: str = "",
 ) -> None:
     """Register a board of a type. `config` is laid over the type's and must make it complete.
 
-    `access`: who may do what with it, where that is not as its type says.
+    `access`: who may do what with it, where that is not as its type says. `cloned_from`: the board after
+    which it is made, for the record.
     """
     meta = _meta(actor, "devices.add_board", "register boards", cause)
     tags = list(tags)
@@ -229,12 +239,38 @@ def register_board(
             description=description,
             config=config,
             access=access,
+            cloned_from=cloned_from,
         )
         _check_named(config)
         check_people(access or {}, {})
         return Decision(events=events, relies_on=chain)
 
     _perform(lambda: load_board(name), decide, meta)
+
+
+def clone_board(
+    source: str, name: str, config: Mapping[str, Any] | None = None, *, actor: Actor, cause: str = ""
+) -> None:
+    """Register a board that is as `source` is but for its name and what `config` says otherwise.
+
+    Who may not see how the lab reaches a board may not clone it either.
+    """
+    seen.require_board(actor, source)
+    if not seen.sees_config(actor, source):
+        raise NotPermitted(f"You may not see how board {source} is reached, and so may not clone it.")
+    state = boards.exists(load_board(source).state, source)
+    register_board(
+        name,
+        state.device_type,
+        state.site,
+        state.tags,
+        state.description,
+        overlay(state.config, config or {}),
+        access=state.access,
+        cloned_from=source,
+        actor=actor,
+        cause=cause,
+    )
 
 
 def change_board(
@@ -351,10 +387,44 @@ def check_board_is_left_to_hand(name: str, *, actor: Actor) -> None:
     boards.leave_to_hand(boards.exists(load_board(name).state, name))
 
 
+def release_board(name: str, reason: str, *, actor: Actor, cause: str = "") -> None:
+    """Take it from whoever holds it and got stuck, a job or an errand; the holder's token is void then.
+
+    A job ends by it, and its board is quarantined until a worker has proven it clean. Refused while the
+    holder's worker shows that it is alive: a job can be canceled.
+    """
+    meta = may_handle(name, actor, f"release board {name}", cause)
+    reason = names.checked_reason(reason, f"release board {name}")
+    state = boards.exists(load_board(name).state, name)
+    if state.held_by is not None:
+        holding.release(name, state.held_by, reason, meta)
+    elif state.errand is not None:
+        token = state.errand
+        why = f"released by {meta.actor}: {reason}"
+        _change_state(name, lambda now: errands.end(now, token, outcome="lost", reason=why), meta)
+    else:
+        raise Rejected(f"Board {name} is not reserved for anybody: there is nothing to release.")
+
+
 def retire_board(name: str, reason: str, *, actor: Actor, cause: str = "") -> None:
     """Take it out of the inventory for good; its history stays."""
     meta = _board_meta(actor, "administer", name, "devices.delete_board", f"retire board {name}", cause)
     _change_state(name, lambda state: boards.retire(state, reason), meta)
+
+
+def may_handle(name: str, actor: Actor, to_do: str, cause: str) -> Meta:
+    """Return what stands beside the events of somebody who may handle a board. Raises `NotPermitted`."""
+    return _handling(actor, name, to_do, cause)
+
+
+def decide_on_board(name: str, decide: Callable[[Loaded[Board]], Decision], meta: Meta) -> None:
+    """Read a board, decide, append; for commands of other modules, which have authorised their actor."""
+
+    def known(found: Loaded[Board]) -> Decision:
+        boards.exists(found.state, name)
+        return decide(found)
+
+    _perform(lambda: load_board(name), known, meta)
 
 
 # -- inside --------------------------------------------------------------------------------------
@@ -394,8 +464,8 @@ def _perform(
         others = [Append(stream=o.stream, expected=o.version, events=()) for o in decision.relies_on]
         try:
             with transaction.atomic():
-                waking = availability.follow_ups(decision.events)
-                store.append(*others, own, meta=meta, follow_ups=waking)
+                tasks = [*availability.follow_ups(decision.events), *decision.follow_ups]
+                store.append(*others, own, meta=meta, follow_ups=tasks)
                 decision.verify()
         except Conflict as exc:
             if attempt == ATTEMPTS:

@@ -76,6 +76,12 @@ class Board(models.Model):
     check_attempts = models.IntegerField(default=0)
     checked_at = models.DateTimeField(null=True, blank=True)
     """When a health check last ended."""
+    errand = models.BigIntegerField(null=True, blank=True, db_index=True)
+    """What a worker does to it at somebody's request; see `devices.domain.errand`."""
+    errand_what = models.CharField(max_length=16, blank=True)
+    errand_worker = models.TextField(blank=True)
+    errand_until = models.DateTimeField(null=True, blank=True)
+    """When it is given up, where nothing more is heard of it."""
     retired_reason = models.TextField(blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
     refusal = models.TextField(blank=True)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from devices.domain import board as boards
 from devices.domain import device_type as types
+from devices.domain.errand_events import (
+    BoardErrandEnded,
+    BoardErrandRequested,
+    BoardErrandStarted,
+    BoardErrandStep,
+    BoardReleaseForced,
+)
 from devices.domain.events import (
     BoardAccessChanged,
     BoardBroughtOnline,
@@ -64,6 +72,11 @@ def draw_device_type(event: Event, recorded: Recorded) -> None:
     BoardCheckQueued,
     BoardCheckUndecided,
     BoardPowerSwitched,
+    BoardErrandRequested,
+    BoardErrandStarted,
+    BoardErrandStep,
+    BoardErrandEnded,
+    BoardReleaseForced,
     BoardRetired,
 )
 def draw_board(event: Event, recorded: Recorded) -> None:
@@ -77,6 +90,8 @@ def draw_board(event: Event, recorded: Recorded) -> None:
     row.health, row.health_reason, row.retired_reason = state.health, state.health_reason, state.retired
     row.health_job, row.check_reason, row.check_first = state.health_job, state.check, state.check_first
     row.check_job, row.check_attempts = state.check_job, state.check_attempts
+    row.errand, row.errand_what = state.errand, state.errand_what
+    row.errand_worker = state.errand_worker
     row.state, row.refusal, row.version = state.state, state.refusal, recorded.version
     at = recorded.recorded_at
     match event:
@@ -95,6 +110,10 @@ def draw_board(event: Event, recorded: Recorded) -> None:
             row.checked_at = row.checked_at if event.job is None else at
         case BoardCheckUndecided():
             row.checked_at = at
+        case BoardErrandRequested() | BoardErrandStarted():
+            row.errand_until = at + timedelta(seconds=event.within)
+        case BoardErrandEnded():
+            row.errand_until = None
         case BoardRetired():
             row.retired_at = at
     row.save()

@@ -16,6 +16,8 @@ from devices import access, queries
 from devices.domain.access import RIGHTS, Person, Right, Rules, allows, granted_by
 from devices.domain.history import Entry
 from devices.domain.layers import Layer, Setting
+from devices.errand_records import Errand
+from devices.errand_records import errands as all_errands
 from devices.models import Board, DeviceType
 from devices.queries import BoardTypeView as BoardTypeView
 from devices.queries import BoardView as BoardView
@@ -26,8 +28,8 @@ from devices.reservations import reservations as all_reservations
 from lab.actors import Actor
 from lab.kernel.errors import NotFound
 
-SECRET = ("config", "access")
-"""How the changes begin in a history that only those see who see the configuration."""
+SECRET = ("config", "access", "said", "transcript")
+"""Parts of events, and beginnings of changes, that are for those who see the configuration."""
 
 
 # -- boards --------------------------------------------------------------------------------------
@@ -79,6 +81,21 @@ def reservations(viewer: Actor, name: str, limit: int | None = None) -> list[Res
     """Who had a board, the newest first. Raises `NotFound`."""
     require_board(viewer, name)
     return all_reservations(name, limit)
+
+
+def errands(viewer: Actor, name: str) -> list[Errand]:
+    """What workers did to a board by hand lately, the newest first; with transcripts for whom `sees_config`.
+
+    Raises `NotFound`.
+    """
+    require_board(viewer, name)
+    found = all_errands(name)
+    if sees_config(viewer, name):
+        return found
+    return [
+        replace(one, steps=tuple(replace(step, said="", transcript="") for step in one.steps))
+        for one in found
+    ]
 
 
 def sees_config(viewer: Actor, name: str) -> bool:

@@ -40,5 +40,8 @@ def board_state(row: Board) -> boards.Board:
         check_first=row.check_first,
         check_job=row.check_job,
         check_attempts=row.check_attempts,
+        errand=row.errand,
+        errand_what=row.errand_what,
+        errand_worker=row.errand_worker,
         retired=row.retired_reason,
     )

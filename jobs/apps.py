@@ -9,8 +9,8 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from devices import availability, checking
-        from jobs import health, projections
+        from devices import availability, checking, holding
+        from jobs import health, projections, releasing
         from jobs.models import ConsoleChunk
         from lab.eventstore import append_only
 
@@ -18,3 +18,4 @@ class JobsConfig(AppConfig):
         projections.install()
         availability.tell("jobs.tasks.schedule")
         checking.use(health)
+        holding.use(releasing)

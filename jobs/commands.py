@@ -21,6 +21,7 @@ from devices import access as inventory
 from devices.commands import load_board
 from devices.domain import board as boards
 from devices.domain.checks import Verdict
+from devices.domain.errand_events import BoardReleaseForced
 from jobs import access, delivering, lab_view, leases, queries
 from jobs.domain import job as life
 from jobs.domain import scheduling
@@ -45,6 +46,7 @@ T = TypeVar("T")
 ATTEMPTS = 50
 """How often a command that loses races decides again; each loss means that another one got through."""
 SCHEDULE = FollowUp(task="jobs.tasks.schedule")
+LEASE = Meta(actor=LAB, cause="lease")
 
 log = logging.getLogger(__name__)
 
@@ -168,11 +170,13 @@ def request_cancel(number: int, reason: str = "", *, user: User, cause: str) -> 
     cancel(number, reason.strip(), Meta(actor=user.get_username(), cause=cause))
 
 
-def cancel(number: int, reason: str, meta: Meta) -> None:
-    """Ask for a job's end, whoever does."""
+def cancel(number: int, reason: str, meta: Meta, *, forced: BoardReleaseForced | None = None) -> None:
+    """Ask for a job's end, whoever does. `forced`: the event by which its board is taken from it."""
 
     def once() -> None:
         job, version = load_job(number)
+        if forced is not None and job.life != forced.was:
+            raise Rejected(f"Job {number} has moved on meanwhile, it is {job.life}: look again.")
         events = life.request_cancel(job, reason=reason, at=time.time())
         if not events:
             return
@@ -184,7 +188,7 @@ def cancel(number: int, reason: str, meta: Meta) -> None:
             follow_ups += delivering.follow_ups(number, told)
             verdict = Verdict(result="canceled", reason=reason)
             appends += board_returned(
-                job, reason=f"job {number} was canceled before it started", verdict=verdict
+                job, reason=f"job {number} was canceled before it started", verdict=verdict, forced=forced
             )
             follow_ups += [SCHEDULE] if appends else []
         own = Append(stream=life.stream(number), expected=version, events=events)
@@ -265,10 +269,18 @@ def start_job(number: int, worker: str) -> int:
     return retried(once)
 
 
-def lose_job(number: int, fence: int, reason: str) -> bool:
+def lose_job(
+    number: int,
+    fence: int,
+    reason: str,
+    *,
+    meta: Meta = LEASE,
+    forced: BoardReleaseForced | None = None,
+) -> bool:
     """End a job whose worker is gone. Its board is quarantined, until a worker has cleaned it.
 
-    Returns whether it was there to be lost: false if it has ended, or another worker has it.
+    `forced`: the event by which somebody takes its board from it. Returns whether it was there to be lost:
+    false if it has ended, or another worker has it.
     """
 
     def once() -> bool:
@@ -284,10 +296,12 @@ def lose_job(number: int, fence: int, reason: str) -> bool:
         with transaction.atomic():
             store.append(
                 Append(stream=life.stream(number), expected=version, events=[*events, *told]),
-                *board_returned(job, reason=f"job {number} was lost", dirt=reason, verdict=verdict),
-                meta=Meta(actor=LAB, cause="lease"),
+                *board_returned(
+                    job, reason=f"job {number} was lost", dirt=reason, verdict=verdict, forced=forced
+                ),
+                meta=meta,
                 follow_ups=[
-                    FollowUp(task="jobs.tasks.recover_board", args=(number,), site=job.site),
+                    recover_task(number, job.site),
                     SCHEDULE,
                     *delivering.follow_ups(number, told),
                 ],
@@ -296,6 +310,11 @@ def lose_job(number: int, fence: int, reason: str) -> bool:
         return True
 
     return retried(once)
+
+
+def recover_task(number: int, site: str) -> FollowUp:
+    """The task by which a worker of the site cleans what a lost job left behind."""
+    return FollowUp(task="jobs.tasks.recover_board", args=(number,), site=site)
 
 
 def return_board(number: int, evidence: str) -> bool:

@@ -24,6 +24,12 @@ def renew(job: int, fence: int) -> bool:
     return bool(Lease.objects.filter(job=job, fence=fence).update(until=_until()))
 
 
+def heard_of(job: int, fence: int) -> datetime | None:
+    """Return when the worker last showed that it is alive; None where there is no lease."""
+    until = Lease.objects.filter(job=job, fence=fence).values_list("until", flat=True).first()
+    return None if until is None else until - timedelta(seconds=SECONDS)
+
+
 def drop(job: int, fence: int) -> None:
     """End a lease: the job has ended."""
     Lease.objects.filter(job=job, fence=fence).delete()

@@ -10,6 +10,7 @@ from devices.commands import load_board
 from devices.domain import board as boards
 from devices.domain import checks
 from devices.domain.checks import Verdict
+from devices.domain.errand_events import BoardReleaseForced
 from jobs.domain import job as life
 from jobs.domain.events import NodePlan
 from jobs.domain.job import Job
@@ -67,10 +68,18 @@ def job_state(row: JobRow) -> Job:
     )
 
 
-def board_returned(job: Job, *, reason: str, dirt: str = "", verdict: Verdict | None = None) -> list[Append]:
+def board_returned(
+    job: Job,
+    *,
+    reason: str,
+    dirt: str = "",
+    verdict: Verdict | None = None,
+    forced: BoardReleaseForced | None = None,
+) -> list[Append]:
     """What becomes of the board when the job has ended: free again or, with `dirt`, quarantined for it.
 
-    `verdict`: what a health check has found out. Nothing, where the job has nothing to do with a board.
+    `forced`: by what somebody takes it from the job. `verdict`: what a health check has found out. Nothing,
+    where the job has nothing to do with a board.
     """
     name = job.board or (job.pinned if job.health_check else "")
     if not name:
@@ -78,6 +87,7 @@ def board_returned(job: Job, *, reason: str, dirt: str = "", verdict: Verdict | 
     board = load_board(name)
     events: list[Event] = []
     if board.state.held_by == job.number:
+        events += [forced] if forced else []
         if dirt:
             events += boards.quarantine(board.state, job.number, dirt)
         else:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from devices.domain import device_type as types
 from devices.domain.access import checked_access
 from devices.domain.device_type import DeviceType
+from devices.domain.errand_events import BoardErrandEnded, BoardErrandRequested, BoardErrandStarted
 from devices.domain.events import (
     BoardAccessChanged,
     BoardBroughtOnline,
@@ -83,6 +84,11 @@ class Board:
     """The job that checks it, queued or running."""
     check_attempts: int = 0
     """How many jobs were queued for this check."""
+    errand: int | None = None
+    """What a worker does to it at somebody's request, while no job gets it: see `devices.domain.errand`."""
+    errand_what: str = ""
+    errand_worker: str = ""
+    """Who has begun it; empty: nobody yet."""
     retired: str = ""
     """The reason; empty while it is in use."""
 
@@ -95,6 +101,8 @@ class Board:
             return "reserved"
         if self.offline:
             return "quarantined" if self.quarantined else "offline"
+        if self.errand is not None:
+            return "reserved"
         if self.health == "bad":
             return "unhealthy"
         return "unchecked" if self.check_first else "free"
@@ -122,7 +130,16 @@ class Board:
             return f"offline: {self.offline}"
         if self.held_by is not None:
             return f"reserved for job {self.held_by}"
+        if self.errand is not None:
+            return f"reserved for {self.errand_words}"
         return ""
+
+    @property
+    def errand_words(self) -> str:
+        """What the errand is."""
+        if self.errand_what == "test":
+            return "a test of its connections"
+        return f"switching its power ({self.errand_what})"
 
 
 def apply(state: Board, event: Event) -> Board:
@@ -163,6 +180,12 @@ def apply(state: Board, event: Event) -> Board:
             return replace(state, check_job=event.job, check_attempts=state.check_attempts + 1)
         case BoardCheckUndecided():
             return replace(state, check_job=None) if event.again else replace(state, **NO_CHECK)
+        case BoardErrandRequested():
+            return replace(state, errand=event.errand, errand_what=event.what, errand_worker="")
+        case BoardErrandStarted():
+            return replace(state, errand_worker=event.worker)
+        case BoardErrandEnded():
+            return replace(state, errand=None, errand_what="", errand_worker="")
         case BoardRetired():
             return replace(state, retired=event.reason)
     return state
@@ -181,10 +204,11 @@ def register(
     description: str,
     config: Mapping[str, Any],
     access: Mapping[str, Any] | None = None,
+    cloned_from: str = "",
 ) -> list[Event]:
     """Decide on a new board. A name that was used once is never given again.
 
-    `chain`: its type, what that is based on, and so on.
+    `chain`: its type, what that is based on, and so on. `cloned_from`: the board it was made after.
     """
     device_type = chain[0]
     checked_name("board", name)
@@ -204,6 +228,7 @@ def register(
             tags=checked_tags(tags),
             description=checked_description(description),
             config=_checked_config(chain, name, config),
+            cloned_from=cloned_from,
         ),
         *([BoardAccessChanged(access=lists)] if lists else []),
     ]
@@ -308,6 +333,8 @@ def retire(state: Board, reason: str) -> list[Event]:
             f"Board {state.name} is reserved for job {state.held_by}: take it offline, "
             "and retire it when the job has ended, or cancel the job first."
         )
+    if state.errand is not None:
+        raise Rejected(f"Board {state.name} is reserved for {state.errand_words}: wait for its end.")
     return [BoardRetired(reason=checked_reason(reason, f"retire board {state.name}"))]
 
 
@@ -319,6 +346,8 @@ def leave_to_hand(state: Board) -> None:
             f"Board {state.name} is reserved for job {state.held_by}, which switches its power itself:"
             " cancel the job, or wait for its end."
         )
+    if state.errand is not None:
+        raise Rejected(f"Board {state.name} is reserved for {state.errand_words}: wait for its end.")
     if not state.offline:
         raise Rejected(f"Board {state.name} could be given to a job at any moment: take it offline first.")
 

@@ -11,6 +11,7 @@ Kind = Literal["board", "vm"]
 Health = Literal["unknown", "good", "bad"]
 
 codec.upcaster("device_type.registered", 1)(lambda data: data)
+codec.upcaster("board.registered", 1)(lambda data: data)
 
 
 @codec.register
@@ -58,13 +59,18 @@ class DeviceTypeRetired(Event):
 @codec.register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardRegistered(Event):
+    """Schema 1 had no `cloned_from`."""
+
     type = "board.registered"
+    schema = 2
     name: str
     device_type: str
     site: str
     tags: list[str]
     description: str
     config: dict[str, Any]
+    cloned_from: str = ""
+    """The board it was made after; empty: none."""
 
 
 @codec.register

@@ -11,6 +11,13 @@ from devices.domain import board as boards
 from devices.domain import device_type as types
 from devices.domain.board import Board
 from devices.domain.device_type import DeviceType
+from devices.domain.errand_events import (
+    BoardErrandEnded,
+    BoardErrandRequested,
+    BoardErrandStarted,
+    BoardErrandStep,
+    BoardReleaseForced,
+)
 from devices.domain.events import (
     BoardAccessChanged,
     BoardBroughtOnline,
@@ -92,7 +99,8 @@ def _board_words(state: Board, event: Event) -> Words:
             shown = {
                 key: getattr(event, key) for key in ("device_type", "site", "tags", "description", "config")
             }
-            return "registered", differences({}, shown), ""
+            after = f" as a clone of {event.cloned_from}" if event.cloned_from else ""
+            return f"registered{after}", differences({}, shown), ""
         case BoardChanged():
             old = {key: getattr(state, key) for key in event.changes}
             return _changed(event.changes), differences(old, event.changes), event.reason
@@ -130,9 +138,31 @@ def _board_words(state: Board, event: Event) -> Words:
                 [],
                 "",
             )
+        case BoardReleaseForced():
+            held = f", which {event.worker} had begun" if event.worker else ""
+            return f"taken from job {event.job} ({event.was}{held})", [], event.reason
         case BoardRetired():
             return "retired", [], event.reason
-    return event.type, [], ""
+    return _errand_words(state, event), [], event.reason if isinstance(event, BoardErrandEnded) else ""
+
+
+def _errand_words(state: Board, event: Event) -> str:
+    what = "test of its connections" if state.errand_what == "test" else f"power {state.errand_what}"
+    match event:
+        case BoardErrandRequested():
+            return (
+                "test of its connections asked for"
+                if event.what == "test"
+                else f"power {event.what} asked for"
+            )
+        case BoardErrandStarted():
+            return f"{what} begun by {event.worker}"
+        case BoardErrandStep():
+            done = {"pass": "works", "fail": "does not work", "skip": "not tried"}[event.result]
+            return f"{event.step} {done}"
+        case BoardErrandEnded():
+            return f"{what} " + {"pass": "passed", "fail": "failed", "lost": "lost"}[event.outcome]
+    return event.type
 
 
 def _type_words(state: DeviceType, event: Event) -> Words:

@@ -184,6 +184,38 @@ class Online(Handling):
         return self._do(request, name, commands.bring_board_online)
 
 
+class Release(Handling):
+    """Takes a board from a job, or an errand, that got stuck. It ends, and its worker's token is void."""
+
+    @operation("release_board", "Release a stuck board", gives=of.WholeBoard, sends=of.GivenReason)
+    def post(self, request: Request, name: str) -> Response:
+        return self._do(request, name, commands.release_board)
+
+
+class Clone(APIView):
+    """Registers a board like another one."""
+
+    parser_classes = PARSERS
+    scope = "admin"
+
+    @operation(
+        "clone_board",
+        "Clone a board",
+        gives=of.WholeBoard,
+        status=201,
+        sends=of.Clone,
+        headers=BOARD_URL | ETAG,
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """It has the same type, site, tags, description and configuration, but for what is sent."""
+        sent = Sent(request, ("name", "config"))
+        new = sent.needed("name")
+        commands.clone_board(name, new, sent.config(), actor=request.user, cause="api")
+        answer = _whole(request, new, 201)
+        answer.headers["Location"] = _url(request, new)
+        return answer
+
+
 class Retire(Handling):
     """Takes a board out of the inventory for good; its history stays."""
 

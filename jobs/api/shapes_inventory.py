@@ -93,6 +93,41 @@ class Reservations(TypedDict):
     reservations: list[Reservation]
 
 
+class ErrandStep(TypedDict):
+    """One thing that was tried. `said` and `transcript`: for who may see how the board is reached."""
+
+    step: str
+    result: Literal["pass", "fail", "skip"]
+    said: str
+    transcript: str
+    seconds: float
+
+
+class Errand(TypedDict):
+    """What a worker does to a board at somebody's request; `outcome` empty: it is not over."""
+
+    number: int
+    what: Literal["test", "on", "off", "cycle"]
+    by: str
+    asked_at: str
+    worker: str
+    steps: list[ErrandStep]
+    ended_at: str | None
+    outcome: Literal["pass", "fail", "lost", ""]
+    reason: str
+
+
+class Errands(TypedDict):
+    """The newest first."""
+
+    errands: list[Errand]
+
+
+class ErrandMade(TypedDict):
+    errand: int
+    url: str
+
+
 class Configured(TypedDict):
     """How the lab reaches its machines: null for those who may not see that."""
 
@@ -140,7 +175,7 @@ class Lists(TypedDict, total=False):
 class Access(TypedDict):
     """Who may do what. `access`: what the thing says itself; `effective`: with what it leaves to others.
 
-    Both are null for those who may not see the configuration. `rights`: the reader's; `granted_by`: who helps.
+    Both are null for who may not see the configuration. `rights`: the reader's; `granted_by`: who helps.
     """
 
     access: Lists | None
@@ -273,6 +308,22 @@ class HealthNote(TypedDict):
 
     health: Health
     reason: str
+
+
+class WantedErrand(TypedDict):
+    """``test``: of its connections. The others switch its power, where it is offline."""
+
+    what: Literal["test", "on", "off", "cycle"]
+
+
+class _NewName(TypedDict):
+    name: str
+
+
+class Clone(_NewName, total=False):
+    """The name of the new board, and what its configuration says otherwise."""
+
+    config: dict[str, Any] | str
 
 
 class PowerAction(TypedDict):

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import path, re_path, register_converter
 
-from jobs.api import boards, comparing, consoles, device_types, documentation, images, jobs, permissions
+from jobs.api import (
+    boards,
+    comparing,
+    consoles,
+    device_types,
+    documentation,
+    errands,
+    images,
+    jobs,
+    permissions,
+)
 from jobs.api.parameters import LARGEST
 
 
@@ -63,6 +73,9 @@ urlpatterns = [
     path("boards/<str:name>/reservations/", boards.Reservations.as_view(), name="reservations"),
     path("boards/<str:name>/offline/", boards.Offline.as_view(), name="offline"),
     path("boards/<str:name>/online/", boards.Online.as_view(), name="online"),
+    path("boards/<str:name>/release/", boards.Release.as_view(), name="release"),
+    path("boards/<str:name>/clone/", boards.Clone.as_view(), name="clone"),
+    path("boards/<str:name>/errands/", errands.Errands.as_view(), name="errands"),
     path("boards/<str:name>/retire/", boards.Retire.as_view(), name="retire-board"),
     path("boards/<str:name>/health/", boards.Health.as_view(), name="health"),
     path("boards/<str:name>/health-check/", boards.HealthCheck.as_view(), name="health-check"),

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from devices import by_hand, checking, commands, queries
+from devices import by_hand, checking, commands, errand_records, errands, queries
+from devices.domain.config_text import read_config
 from devices.domain.history import Entry
 from devices.management.cli import as_json, operator, settings_table
 from lab.kernel.errors import Rejected
 
+POLL = 0.3
+"""Seconds between looks at an errand."""
+ENDED = {"pass": "passed", "fail": "failed", "lost": "was lost"}
 LATEST = 10
 """How many of the last events are shown."""
 
 
 class Command(BaseCommand):
-    help = "Show a board, have it checked, take it offline, bring it online, note its health, or retire it."
+    help = (
+        "Show a board, have it checked or its connections tested, take it offline, bring it online, release "
+        "it, note its health, clone or retire it."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the board's name")
         does = parser.add_subparsers(
-            dest="do", required=True, metavar="show|check|offline|online|health|power|retire"
+            dest="do",
+            required=True,
+            metavar="show|check|test|offline|online|release|health|power|clone|retire",
         )
         show = does.add_parser("show", help="all about it, with its last events")
         show.add_argument("--json", action="store_true", help="print JSON, for programs")
@@ -31,9 +41,19 @@ class Command(BaseCommand):
             ("check", "have its health checked by a job", False),
             ("offline", "keep new jobs away; a job that has it goes on", True),
             ("online", "give it to jobs again", False),
+            ("release", "take it from a job that got stuck, which ends by it", True),
             ("retire", "take it out of the inventory for good", True),
         ):
             does.add_parser(do, help=help_).add_argument("--reason", required=required, default="")
+        does.add_parser(
+            "test",
+            help="try its power, console and ssh now, by a worker of its site, and print what was said",
+        )
+        clone = does.add_parser("clone", help="register a board like it")
+        clone.add_argument("new", metavar="NAME", help="the name of the new board")
+        clone.add_argument(
+            "--config", default="", metavar="YAML", help="what is different, such as '{ssh: {host: b2}}'"
+        )
         power = does.add_parser(
             "power", help="switch the power of a board that is offline, or ask for its state"
         )
@@ -55,6 +75,14 @@ class Command(BaseCommand):
         if do == "power":
             self.stdout.write(_power(name, options["action"]))
             return
+        if do == "test":
+            self._test(name)
+            return
+        if do == "clone":
+            config = read_config(options["config"]).config
+            commands.clone_board(name, options["new"], config, actor=operator(), cause="cli")
+            self.stdout.write(_state(queries.board(options["new"])))
+            return
         reason, actor = options["reason"], operator()
         match do:
             case "offline":
@@ -65,11 +93,31 @@ class Command(BaseCommand):
                 commands.request_board_check(name, reason, actor=actor, cause="cli")
                 if (job := checking.queue(name)) is not None:
                     self.stdout.write(f"Job {job} checks the health of board {name}.")
+            case "release":
+                commands.release_board(name, reason, actor=actor, cause="cli")
             case "retire":
                 commands.retire_board(name, reason, actor=actor, cause="cli")
             case "health":
                 commands.set_board_health(name, options["health"], reason, actor=actor, cause="cli")
         self.stdout.write(_state(queries.board(name)))
+
+    def _test(self, name: str) -> None:
+        """Have it tested, and print each step as it comes; Ctrl-C leaves the worker to it."""
+        number = errands.request(name, "test", actor=operator(), cause="cli")
+        self.stdout.write(f"Waiting for a worker of the site {queries.board(name).site} …")
+        told = 0
+        while True:
+            one = next(one for one in errand_records.errands(name) if one.number == number)
+            for step in one.steps[told:]:
+                self.stdout.write(f"{step.step}: {step.result}. {step.said}")
+                self.stdout.writelines(f"    {line}" for line in step.transcript.splitlines())
+            told = len(one.steps)
+            if one.outcome:
+                break
+            time.sleep(POLL)
+        if one.outcome != "pass":
+            raise CommandError(f"The test {ENDED[one.outcome]}: {one.reason}")
+        self.stdout.write(f"The test {ENDED[one.outcome]}.")
 
 
 def _power(name: str, action: str) -> str:

@@ -1,0 +1,58 @@
+"""Errands of a board, as its stream tells them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from devices.domain import board as boards
+from devices.domain.errand_events import (
+    BoardErrandEnded,
+    BoardErrandRequested,
+    BoardErrandStarted,
+    BoardErrandStep,
+)
+from lab.eventstore.store import store
+
+KEPT = 20
+"""Errands of a board that are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One errand, as the board's stream tells it."""
+
+    number: int
+    what: str
+    """``test``, ``on``, ``off`` or ``cycle``."""
+    by: str
+    asked_at: datetime
+    worker: str = ""
+    """Who works on it, or did; empty: nobody yet."""
+    steps: tuple[BoardErrandStep, ...] = ()
+    ended_at: datetime | None = None
+    outcome: str = ""
+    """``pass``, ``fail`` or ``lost``; empty: it is not over."""
+    reason: str = ""
+
+    @property
+    def title(self) -> str:
+        return "Connection test" if self.what == "test" else f"Power {self.what}"
+
+
+def errands(name: str, *, limit: int = KEPT) -> list[Errand]:
+    """Return the last errands of a board, the newest first; none for a board that there is not."""
+    found: dict[int, Errand] = {}
+    for one in store.read(boards.stream(name)):
+        match one.event:
+            case BoardErrandRequested(errand=number, what=what):
+                found[number] = Errand(number=number, what=what, by=one.meta.actor, asked_at=one.recorded_at)
+            case BoardErrandStarted(errand=number, worker=worker) if number in found:
+                found[number] = replace(found[number], worker=worker)
+            case BoardErrandStep(errand=number) as step if number in found:
+                found[number] = replace(found[number], steps=(*found[number].steps, step))
+            case BoardErrandEnded(errand=number) as end if number in found:
+                found[number] = replace(
+                    found[number], outcome=end.outcome, reason=end.reason, ended_at=one.recorded_at
+                )
+    return list(found.values())[: -limit - 1 : -1]

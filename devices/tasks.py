@@ -1,0 +1,10 @@
+"""Background tasks of the inventory. They are delivered at least once, now and then twice."""
+
+from __future__ import annotations
+
+from devices import errands
+
+
+def run_errand(board: str, errand: int) -> str:
+    """Do what somebody asked for, on a worker of the board's site; returns what came of it."""
+    return errands.run(board, errand)
