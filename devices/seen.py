@@ -13,9 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from devices import access, queries
+from devices import reservations as reservations_of
 from devices.domain.access import RIGHTS, Person, Right, Rules, allows, granted_by
+from devices.domain.config import BoardConfig
 from devices.domain.history import Entry
 from devices.domain.layers import Layer, Setting
+from devices.domain.parse_config import BadConfig
 from devices.errand_records import Errand
 from devices.errand_records import errands as all_errands
 from devices.models import Board, DeviceType
@@ -24,7 +27,7 @@ from devices.queries import BoardView as BoardView
 from devices.queries import DeviceTypeView as DeviceTypeView
 from devices.queries import VmTypeView as VmTypeView
 from devices.reservations import Reservation
-from devices.reservations import reservations as all_reservations
+from devices.reservations import Stretch as Stretch
 from lab.actors import Actor
 from lab.kernel.errors import NotFound
 
@@ -80,7 +83,27 @@ def board_history(
 def reservations(viewer: Actor, name: str, limit: int | None = None) -> list[Reservation]:
     """Who had a board, the newest first. Raises `NotFound`."""
     require_board(viewer, name)
-    return all_reservations(name, limit)
+    return reservations_of.reservations(name, limit)
+
+
+def last_stretches(viewer: Actor, name: str, limit: int) -> list[Stretch]:
+    """What a board was held or out of use for, what lasts or ended last first. Raises `NotFound`."""
+    require_board(viewer, name)
+    return reservations_of.last_stretches(name, limit)
+
+
+def connections(viewer: Actor, name: str) -> tuple[BoardConfig | None, list[str]] | None:
+    """How the lab reaches a board, and what is wrong with that; None: not for the viewer.
+
+    Without a configuration if it is wrong. Raises `NotFound`.
+    """
+    require_board(viewer, name)
+    if not sees_config(viewer, name):
+        return None
+    try:
+        return queries.effective_config(name), []
+    except BadConfig:
+        return None, queries.board_problems(name)
 
 
 def errands(viewer: Actor, name: str) -> list[Errand]:

@@ -5,20 +5,24 @@ Everything here costs the same number of queries for one board and for a hundred
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Q
 
 from devices.queries import BoardView
-from devices.reservations import HELD, Stretch, held_since, stretches
+from devices.reservations import HELD, Stretch, held_since, stretches, used
 from jobs import queries, rows
-from jobs.domain.strips import Block, Path, strip
+from jobs.domain.strips import WIDTH, Block, Path, strip
 
 HOUR = 3600.0
 DAY = 24 * HOUR
+MOST = 100
+"""Boards on one page."""
 _BY_JOB = re.compile(r"reserved for job \d+")
 
 
@@ -121,3 +125,68 @@ def kind_of(one: Stretch, well: Mapping[int, bool]) -> str:
     if one.lasts:
         return "run"
     return "used" if well.get(one.job or 0, True) else "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldStretch:
+    """A row of the table beside the strip."""
+
+    stretch: Stretch
+    kind: str
+    """As it is drawn: one of `jobs.domain.strips.KINDS`."""
+    job: dict[str, Any] | None
+    """If the user may see it."""
+    seconds: float | None
+    """How long it took; None: it lasts."""
+
+
+def told_stretches(user: queries.User, found: Sequence[Stretch]) -> list[ToldStretch]:
+    """Return stretches with their jobs, as far as the user may see them."""
+    numbers = {one.job for one in found if one.job is not None}
+    seen = queries.seen(user, Q(pk__in=numbers)) if numbers else {}
+    well = {number: job.outcome != "incomplete" and not job.failed for number, job in seen.items()}
+    return [
+        ToldStretch(
+            stretch=one,
+            kind=kind_of(one, well),
+            job=rows.summary(seen[one.job]) if one.job in seen else None,
+            seconds=None if one.lasts else one.until - one.since,
+        )
+        for one in found
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """How much jobs had a board: percent of the last day, week and month."""
+
+    day: int
+    week: int
+    month: int
+
+
+def use(name: str, now: float) -> Use:
+    def share(days: int) -> int:
+        return round(100 * used(now - days * DAY, now, [name]).get(name, 0.0) / (days * DAY))
+
+    return Use(day=share(1), week=share(7), month=share(30))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A time on the axis below a strip."""
+
+    x: float
+    """0 to `strips.WIDTH`."""
+    at: datetime
+
+
+def marks(now: float, seconds: float, step: int) -> list[Mark]:
+    """Return the full hours (each `step` hours, UTC) of a window that ends now."""
+    first = math.ceil((now - seconds) / (step * HOUR)) * step * HOUR
+    count = int((now - first) // (step * HOUR)) + 1
+    times = [first + number * step * HOUR for number in range(count)]
+    return [
+        Mark(x=round(WIDTH * (1 - (now - at) / seconds), 1), at=datetime.fromtimestamp(at, UTC))
+        for at in times
+    ]

@@ -44,20 +44,21 @@ class Queue:
     """When the one that waits longest was submitted."""
 
 
-def queue(user: queries.User, *, host_type: str = "", limit: int = MOST) -> Queue:
-    """Return who waits, for boards of a type if one is given, first who is served first."""
+def queue(user: queries.User, *, host_type: str = "", submitter: str = "", limit: int = MOST) -> Queue:
+    """Return who waits, for boards of a type or by a submitter if given, first who is served first."""
     waiting = lab_view.waiting_jobs()
     asked = sorted(
         (one for one in waiting if not host_type or one.host_type == host_type), key=lambda one: one.place
     )
     if not asked:
         return Queue(rows=(), count=0, oldest=None)
-    seen = queries.seen(user, Q(pk__in=[one.job for one in asked[: 5 * limit]]))
+    first = [one.job for one in asked if not submitter or one.submitter == submitter]
+    seen = queries.seen(user, Q(pk__in=first[: 5 * limit]))
     shown = [one for one in asked if one.job in seen][:limit]
     plan = scheduling.plan(waiting, lab_view.candidates()).without(access.hidden(user).boards)
     return Queue(
         rows=tuple(_row(one, rows.summary(seen[one.job]), waiting, plan) for one in shown),
-        count=len(asked),
+        count=len(first),
         oldest=min((row.submitted_at for row in seen.values()), default=None),
     )
 

@@ -6,13 +6,13 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
-from jobs.views import lists
+from jobs.views import dashboard
 from lab.tokens import views as tokens
 
 urlpatterns = [
-    path("", lists.dashboard, name="home"),
+    path("", dashboard.home, name="home"),
     path("", include("jobs.urls")),
-    path("", include("devices.urls")),
+    path("", include("jobs.board_urls")),
     path("api/v1/", include("jobs.api.urls")),
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),

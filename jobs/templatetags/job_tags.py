@@ -14,11 +14,15 @@ from django.utils.safestring import SafeString
 from devices.images import queries as library
 from devices.images.models import Image
 from jobs import queries
+from jobs.doing import Now
 from jobs.domain.comparing import Pair
 from jobs.presentation import bar, tally, verdict
 from lab.web.tags import as_datetime, duration, icon
 
 register = template.Library()
+
+STATES_OF_DOTS = {"off": "not started", "run": "runs", "wait": "waits", "pass": "closed", "fail": "lost"}
+MOST_DOTS = 12
 
 
 @register.simple_tag
@@ -26,6 +30,56 @@ def pill(job: Mapping[str, Any]) -> SafeString:
     """Draw the status pill of a job."""
     shown = verdict(job)
     return format_html('<span class="pill p-{}">{}{}</span>', shown.tone, icon(shown.icon), shown.word)
+
+
+@register.simple_tag
+def state_icon(job: Mapping[str, Any]) -> SafeString:
+    """Draw only the icon of a job's status; the word is there for screen readers and on hover."""
+    shown = verdict(job)
+    return format_html(
+        '<span class="c-{}" title="{}">{}<span class="visually-hidden">{}</span></span>',
+        shown.tone,
+        shown.word,
+        icon(shown.icon),
+        shown.word,
+    )
+
+
+@register.simple_tag
+def outcome_words(job: Mapping[str, Any]) -> str:
+    """Return what came of a job in few words: failures first."""
+    shown = verdict(job)
+    if job["state"] != "finished" or job["outcome"] != "complete":
+        return shown.word.lower()
+    failed, rest = tally(job["counts"])
+    return failed or ("" if rest == "none yet" else rest)
+
+
+@register.simple_tag
+def node_dots(now: Now) -> SafeString:
+    """Draw the nodes of a job as dots."""
+    words = ", ".join(f"{name} {STATES_OF_DOTS[state]}" for name, state in now.dots)
+    dots = format_html_join(
+        "", '<span class="dot {}"></span>', ((state,) for _, state in now.dots[:MOST_DOTS])
+    )
+    more = len(now.dots) - MOST_DOTS
+    return format_html(
+        '<span class="row-f nowrap gap-s" role="img" aria-label="{}" title="{}">{}{}</span>',
+        words,
+        words,
+        dots,
+        format_html('<span class="t3 sm">+{}</span>', more) if more > 0 else "",
+    )
+
+
+@register.simple_tag
+def thin_bar(percent: float) -> SafeString:
+    """Draw how much of a time is over. An SVG, whose widths the CSP allows."""
+    return format_html(
+        '<svg class="thin" viewBox="0 0 100 3" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="none" width="100" height="3"/><rect class="done" width="{}" height="3"/></svg>',
+        percent,
+    )
 
 
 @register.simple_tag

@@ -1,4 +1,4 @@
-"""The list of jobs and the dashboard. Filters and place live in the URL, so every view is a link."""
+"""The list of jobs. Filters and place live in the URL, so every view is a link."""
 
 from __future__ import annotations
 
@@ -19,10 +19,6 @@ from jobs.queries import Filters
 from lab.eventstore.store import store
 
 PAGE = 50
-OPEN = 200
-"""Jobs not yet finished that the dashboard shows at most."""
-EXPLAINED = 20
-"""Waiting ones among them that it explains board by board."""
 STATES: dict[str, tuple[str, Filters]] = {
     "open": ("Not finished", {"state": "open"}),
     "running": ("Running", {"state": "running"}),
@@ -75,33 +71,6 @@ def job_list(request: HttpRequest) -> HttpResponse:
         "position": store.head(),
     }
     return render(request, "jobs/list.html", context)
-
-
-@require_safe
-def dashboard(request: HttpRequest) -> HttpResponse:
-    """Show what runs, what waits and why, and what came of the latest jobs."""
-    running = queries.job_list(request.user, {"state": "open"}, limit=OPEN)
-    boards = seen.boards(request.user)
-    waiting = [job for job in running if job["state"] == "queued"]
-    return render(
-        request,
-        "jobs/dashboard.html",
-        {
-            "position": store.head(),
-            "running": [job for job in running if job["state"] != "queued"],
-            "waiting": [
-                {
-                    **job,
-                    "waiting": queries.waiting_for(request.user, queries.seen_job(request.user, job["id"])),
-                }
-                for job in waiting[:EXPLAINED]
-            ],
-            "unexplained": max(0, len(waiting) - EXPLAINED),
-            "recent": queries.job_list(request.user, {"state": "finished"}, limit=12),
-            "boards": boards,
-            "free": sum(board.free for board in boards),
-        },
-    )
 
 
 @require_POST

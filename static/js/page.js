@@ -1,5 +1,6 @@
 // What every page has: theme switch, shortcuts, dialogs, and clocks that count up.
 import { setText } from "./dom.js";
+import { bindKeys, showKeys } from "./keys.js";
 import { duration } from "./words.js";
 import { localise } from "./zone.js";
 
@@ -13,23 +14,10 @@ function switchTheme() {
   }
 }
 
-function isTyping(event) {
-  return event.target.closest?.("input, textarea, select, [contenteditable]") !== null;
-}
-
-function focusSearch() {
-  const search = [...document.querySelectorAll('input[type="search"]')].find((one) => one.offsetParent);
-  search?.focus();
-  return Boolean(search);
-}
-
 document.getElementById("theme")?.addEventListener("click", switchTheme);
 
-addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
-  if (event.key === "t") switchTheme();
-  else if (event.key === "/" && focusSearch()) event.preventDefault();
-});
+bindKeys({ theme: switchTheme });
+document.getElementById("show-keys")?.addEventListener("click", showKeys);
 
 addEventListener("click", (event) => {
   const opener = event.target.closest("[data-dialog]");
