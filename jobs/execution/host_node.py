@@ -42,6 +42,8 @@ class HostNode:
         self._want = Want()
         """Of the next boot."""
         self._tested = False
+        """Whether a test shell has run since the boot. Other actions do not count: the VMs that start with
+        the first of them would not outlive a reboot before the test shell."""
 
     # -- coming up -------------------------------------------------------------------------------------
 
@@ -81,6 +83,10 @@ class HostNode:
         )
 
     # -- actions that are no test shells ---------------------------------------------------------------
+
+    def interrupts(self, action: Action) -> bool:
+        """Say whether an action switches the host off, and its VMs with it."""
+        return self._machine.switched and isinstance(action, DeployImage | DeployKernel | BootImage)
 
     def do(self, action: Action) -> None:
         """Do an action that is no test shell."""
@@ -145,7 +151,7 @@ class HostNode:
         elif plan.reboots and self._tested and self._reboots:
             self._journal.phase(0, "boot", "reboot")
             self._boot(plan.action.command)
-        self._tested = True
+        self._tested = self._tested or plan.reboots
         started = time.monotonic()
         self._journal.phase(0, "test", "test shell")
         shell, place = self._arrival.line, self._arrival.place

@@ -170,19 +170,23 @@ class _Group:
 
     def _host_actions(self, host: HostNode, actions: list[Action], plans: tuple[ShellPlan, ...]) -> None:
         remaining = iter(plans)
-        first = True
+        first, passed = True, False
         # What is installed before the first test shell does not count: its VMs would be gone by then.
         gate = gate_action(actions)
         for action in actions:
             self._run.deadline.check()
             if not is_shell(action):
+                if self._start.is_set() and not passed and host.interrupts(action):
+                    self._pass_gate(action)
+                    passed = True
                 host.do(action)
                 continue
             if first and self._job.definition.auto_start_vms:
                 self._start.set()
             host.test(next(remaining))
-            if action is gate:
+            if action is gate and not passed:
                 self._pass_gate(action)
+                passed = True
             first = False
         if first:
             if self._job.definition.auto_start_vms:

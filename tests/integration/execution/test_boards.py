@@ -13,8 +13,8 @@ import pytest
 from devices.deploy import deploy_method
 from devices.domain.config import BootConfig, ConsoleConfig, LoaderStep, Netboot, PowerConfig
 from devices.drivers.serial_line import open_console
-from jobs.domain.definition.model import BootImage, DeployKernel, Login, TestSource
-from jobs.domain.events import CleanedUp, Fact, NodeClosed, ResultReported, SuiteStarted
+from jobs.domain.definition.model import BootImage, CommandRun, DeployKernel, Login, TestSource
+from jobs.domain.events import CleanedUp, Fact, NodeClosed, PhaseStarted, ResultReported, SuiteStarted
 from jobs.execution.boards.equipment import Equipment
 from jobs.execution.cleanup import clean_host
 from jobs.execution.ports import Cancellation
@@ -172,6 +172,86 @@ def test_two_shells_mean_a_power_cycle_and_the_tests_anew(board: Lab) -> None:
     assert "setenv x y" in metal.typed
     assert ran.text(0).count("U-Boot 2023.01") == 3
     board.assert_host_is_clean(ran)
+
+
+def boots_and_closings(ran: Ran) -> list[str]:
+    """The boots of the host and the ends of the nodes, in their order."""
+    told = []
+    for one in ran.facts:
+        if isinstance(one, PhaseStarted) and one.what == "boot loader":
+            told.append("boot")
+        elif isinstance(one, NodeClosed):
+            told.append(f"closed {one.node}")
+    return told
+
+
+def test_the_host_is_deployed_anew_once_its_vms_are_closed(board: Lab) -> None:
+    metal, served = Metal(), list[bytes]()
+    tftp = Path(board.board.netboot.folder)
+
+    def look(what: str) -> None:
+        if what == "on":
+            served.extend(path.read_bytes() for path in tftp.rglob("kernel"))
+
+    metal.on_power = look
+    second = board.folder / "Image-2"
+    second.write_bytes(b"MZ another one")
+    ran = run(
+        board,
+        metal,
+        kernel(board),
+        shell_action("host", suite("one", "lava-test-case ran --result pass")),
+        shell_action(
+            "a", suite("vm", "sleep 1", "lava-test-case ran --result pass"), lava_test_dir=board.roots()
+        ),
+        replace(kernel(board), kernel=second.as_uri()),
+        shell_action("host", suite("two", "lava-test-case ran --result pass")),
+    )
+
+    assert ran.ending.outcome == "complete", ran.ending.failure
+    assert [ran.results(name)["ran"] for name in ("one", "two")] == ["pass", "pass"]
+    assert ran.results("vm", 1)["ran"] == "pass"
+    assert served == [b"MZ not really a kernel" * 100, b"MZ another one"]
+    assert metal.power == ["off", "on", "off", "on", "off"]
+    assert boots_and_closings(ran) == ["boot", "closed 1", "boot", "closed 0"]
+    assert ran.ending.clean, ran.ending.dirt
+
+
+def test_a_host_that_is_booted_anew_before_its_first_test_shell_waits_for_its_vms(board: Lab) -> None:
+    own_system(board)
+    metal = Metal()
+    ran = run(
+        board,
+        metal,
+        CommandRun(command="lava_command_run", index=0, role="host", commands=("true",)),
+        shell_action(
+            "a", suite("vm", "sleep 1", "lava-test-case ran --result pass"), lava_test_dir=board.roots()
+        ),
+        BootImage(command="boot_linaro_image", index=0, role="host"),
+        shell_action("host", suite("one", "lava-test-case ran --result pass")),
+        installed=True,
+    )
+
+    assert ran.ending.outcome == "complete", ran.ending.failure
+    assert (ran.results("one")["ran"], ran.results("vm", 1)["ran"]) == ("pass", "pass")
+    assert metal.power == ["on", "off", "on", "off"]
+    assert boots_and_closings(ran) == ["boot", "closed 1", "boot", "closed 0"]
+
+
+def test_commands_before_the_first_test_shell_leave_host_and_vms_running(board: Lab) -> None:
+    own_system(board)
+    metal = Metal()
+    ran = run(
+        board,
+        metal,
+        CommandRun(command="lava_command_run", index=0, role="host", commands=("true",)),
+        shell_action("a", suite("vm", "lava-sync both"), lava_test_dir=board.roots()),
+        shell_action("host", suite("one", "lava-sync both")),
+        installed=True,
+    )
+
+    assert ran.ending.outcome == "complete", ran.ending.failure
+    assert metal.power == ["on", "off"]
 
 
 def test_a_boot_that_fails_is_tried_again(board: Lab) -> None:
