@@ -67,10 +67,10 @@ class ConfigText:
         return str(problem) if line is None else f"Line {line}: {problem}"
 
 
-def read_config(text: str) -> ConfigText:
+def read_config(text: str, *, largest: int = LARGEST) -> ConfigText:
     """Read a mapping. Raises `BadConfig` for anything else, saying where."""
-    if len(text) > LARGEST:
-        raise _bad(f"this text has {len(text)} characters", f"at most {LARGEST}")
+    if len(text) > largest:
+        raise _bad(f"this text has {len(text)} characters", f"at most {largest}")
     if text.lstrip().startswith("{"):
         text = text.replace("\t", " ")  # JSON may be indented by tabs, and has none in its strings
     try:

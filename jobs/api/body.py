@@ -97,6 +97,22 @@ class Sent:
             raise BadRequest(f"{key} must be an object.")
         return value
 
+    def flag(self, key: str) -> bool:
+        """Return whether a truth value is there and true."""
+        value = self._fields.get(key, False)
+        if not isinstance(value, bool):
+            raise BadRequest(f"{key} must be true or false.")
+        return value
+
+    def numbers(self, key: str) -> dict[str, int] | None:
+        """Return an object with numbers; None if there is none."""
+        value = self._fields.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping) or not all(type(one) is int for one in value.values()):
+            raise BadRequest(f"{key} must be an object with numbers.")
+        return dict(value)
+
     def config(self) -> dict[str, Any] | None:
         """Return a configuration, sent as an object or as its text. Raises `BadConfig`."""
         if "config" not in self._fields:

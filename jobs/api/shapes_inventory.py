@@ -128,6 +128,27 @@ class ErrandMade(TypedDict):
     url: str
 
 
+class ImportedEntry(TypedDict):
+    """What became, or would become, of a type or board of the text; `line`: where the text has it."""
+
+    kind: Literal["type", "board"]
+    name: str
+    doing: Literal["added", "changed", "as it is", "refused"]
+    version: int
+    line: int
+    changes: list[Change]
+    problems: list[str]
+
+
+class Imported(TypedDict):
+    """`applied`: whether it was done. `versions`: for `expected` of the real run after a dry one."""
+
+    applied: bool
+    summary: str
+    entries: list[ImportedEntry]
+    versions: dict[str, int]
+
+
 class Configured(TypedDict):
     """How the lab reaches its machines: null for those who may not see that."""
 
@@ -314,6 +335,18 @@ class WantedErrand(TypedDict):
     """``test``: of its connections. The others switch its power, where it is offline."""
 
     what: Literal["test", "on", "off", "cycle"]
+
+
+class _ImportText(TypedDict):
+    text: str
+
+
+class Import(_ImportText, total=False):
+    """An inventory as YAML or JSON. `expected`: the `versions` of the dry run that was looked at."""
+
+    dry_run: bool
+    reason: str
+    expected: dict[str, int] | None
 
 
 class _NewName(TypedDict):

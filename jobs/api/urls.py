@@ -12,6 +12,7 @@ from jobs.api import (
     documentation,
     errands,
     images,
+    inventory,
     jobs,
     permissions,
 )
@@ -81,6 +82,7 @@ urlpatterns = [
     path("boards/<str:name>/health-check/", boards.HealthCheck.as_view(), name="health-check"),
     path("boards/<str:name>/power/", boards.Power.as_view(), name="power"),
     path("boards/<str:name>/access/", permissions.BoardAccess.as_view(), name="board-access"),
+    path("inventory/", inventory.Inventory.as_view(), name="inventory"),
     path("device-types/", device_types.DeviceTypes.as_view(), name="device-types"),
     path("device-types/<str:name>/", device_types.OneDeviceType.as_view(), name="device-type"),
     path("device-types/<str:name>/history/", device_types.History.as_view(), name="device-type-history"),

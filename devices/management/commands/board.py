@@ -110,7 +110,8 @@ class Command(BaseCommand):
             one = next(one for one in errand_records.errands(name) if one.number == number)
             for step in one.steps[told:]:
                 self.stdout.write(f"{step.step}: {step.result}. {step.said}")
-                self.stdout.writelines(f"    {line}" for line in step.transcript.splitlines())
+                for line in step.transcript.splitlines():
+                    self.stdout.write(f"    {line}")
             told = len(one.steps)
             if one.outcome:
                 break

@@ -1,0 +1,256 @@
+"""The inventory as a text: written for who may see it, brought in by the same commands as everything else.
+
+An import is all or nothing. A dry run does the same and undoes it, so what it tells is what would happen; it
+also tells the versions it has seen, which the real run takes, to refuse where somebody came in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.db import transaction
+
+from devices import commands, seen
+from devices.domain import inventory_text as texts
+from devices.domain.history import Change, differences
+from devices.domain.inventory_text import Entry, InventoryText
+from devices.domain.parse_config import BadConfig
+from devices.loading import load_board, load_device_type
+from devices.models import Board, DeviceType
+from lab.actors import Actor
+from lab.kernel.errors import NotFound, NotPermitted, Rejected
+
+Doing = Literal["added", "changed", "as it is", "refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became, or would become, of one type or board of a text."""
+
+    entry: Entry
+    doing: Doing
+    version: int
+    """Of its stream before; 0: there was none."""
+    line: int
+    """Where the text has it."""
+    changes: Sequence[Change] = ()
+    problems: Sequence[str] = ()
+    """Why it is refused, in sentences."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.entry.kind}/{self.entry.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an import did, or would do."""
+
+    done: Sequence[Done]
+    applied: bool
+    """Whether any of it was done: not in a dry run, nor where anything was refused."""
+
+    @property
+    def refused(self) -> list[Done]:
+        return [one for one in self.done if one.doing == "refused"]
+
+    @property
+    def changing(self) -> list[Done]:
+        return [one for one in self.done if one.doing in ("added", "changed")]
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """What the real run must find, to do what the dry run told."""
+        return {one.key: one.version for one in self.done}
+
+    @property
+    def summary(self) -> str:
+        counts = {doing: sum(one.doing == doing for one in self.done) for doing in WORDS}
+        told = [f"{count} {WORDS[doing]}" for doing, count in counts.items() if count]
+        return ", ".join(told) or "the text names nothing"
+
+
+WORDS: dict[str, str] = {"added": "added", "changed": "changed", "as it is": "as it is", "refused": "refused"}
+
+
+def export_text(
+    viewer: Actor, *, types: Collection[str] | None = None, boards: Collection[str] | None = None
+) -> str:
+    """Return what is in use as a text, as far as the viewer may see it; None: all of them.
+
+    Raises `NotFound` for a name of which the viewer may not see the configuration, or that there is not.
+    """
+    type_rows = _chosen(
+        DeviceType.objects.filter(retired_at=None).order_by("kind", "name"),
+        types,
+        "device type",
+        lambda name: seen.sees_type_config(viewer, name),
+    )
+    board_rows = _chosen(
+        Board.objects.filter(retired_at=None).order_by("name"),
+        boards,
+        "board",
+        lambda name: seen.sees_config(viewer, name),
+    )
+    return texts.write(
+        {row.pk: _type_values(row) for row in type_rows}, {row.pk: _board_values(row) for row in board_rows}
+    )
+
+
+def import_text(
+    text: str,
+    *,
+    dry_run: bool,
+    reason: str = "",
+    expected: Mapping[str, int] | None = None,
+    actor: Actor,
+    cause: str = "",
+) -> Outcome:
+    """Bring a text in, all of it or nothing; `expected`: the `versions` of the dry run that was looked at.
+
+    Raises `BadConfig` for a text that cannot be understood; what commands refuse is in the outcome.
+    """
+    read = texts.read(text)
+    with transaction.atomic():
+        done = [_brought_in(one, read, reason, expected, actor, cause) for one in read.entries]
+        applied = not dry_run and not any(one.doing == "refused" for one in done)
+        if not applied:
+            transaction.set_rollback(True)
+    return Outcome(done=done, applied=applied)
+
+
+def _brought_in(
+    entry: Entry,
+    read: InventoryText,
+    reason: str,
+    expected: Mapping[str, int] | None,
+    actor: Actor,
+    cause: str,
+) -> Done:
+    present = _present(entry)
+    version = present[1] if present else 0
+    line = read.line(entry)
+    changes: list[Change] = []
+    try:
+        if present:
+            _may_compare(entry, actor)
+        if expected is not None and expected.get(f"{entry.kind}/{entry.name}") != version:
+            raise Rejected("Somebody changed it after you looked at the differences: look at them again.")
+        old = present[0] if present else {}
+        new = {**old, **entry.values}
+        changes = differences(old, new)
+        if present and not changes and not _reordered(old, new):
+            return Done(entry=entry, doing="as it is", version=version, line=line)
+        if not present and texts.NEEDED[entry.kind] not in entry.values:
+            raise Rejected(f"It is new: say its {texts.NEEDED[entry.kind]}.")
+        _bring_in(entry, old if present else None, reason, actor, cause)
+    except BadConfig as bad:
+        problems = read.sentences(entry, bad.problems)
+        return Done(
+            entry=entry, doing="refused", version=version, line=line, changes=changes, problems=problems
+        )
+    except Rejected as exc:
+        told = f"Line {line}: {exc}" if line else str(exc)
+        return Done(
+            entry=entry, doing="refused", version=version, line=line, changes=changes, problems=[told]
+        )
+    doing: Doing = "changed" if present else "added"
+    return Done(entry=entry, doing=doing, version=version, line=line, changes=changes)
+
+
+def _may_compare(entry: Entry, actor: Actor) -> None:
+    """Raise `Rejected` for who may not see what differences would show."""
+    if entry.kind == "type":
+        seen.device_type(actor, entry.name)
+        may = seen.sees_type_config(actor, entry.name)
+    else:
+        seen.require_board(actor, entry.name)
+        may = seen.sees_config(actor, entry.name)
+    if not may:
+        raise NotPermitted(f"You may not see the configuration of {entry.kind} {entry.name}.")
+
+
+def _bring_in(entry: Entry, old: Mapping[str, Any] | None, reason: str, actor: Actor, cause: str) -> None:
+    said = dict(entry.values)
+    if old is None:
+        if entry.kind == "type":
+            commands.register_device_type(
+                entry.name,
+                said["kind"],
+                said.get("description", ""),
+                said.get("config", {}),
+                base=said.get("base", ""),
+                access=said.get("access"),
+                actor=actor,
+                cause=cause,
+            )
+        else:
+            commands.register_board(
+                entry.name,
+                said["type"],
+                said.get("site", "default"),
+                said.get("tags", []),
+                said.get("description", ""),
+                said.get("config", {}),
+                access=said.get("access"),
+                actor=actor,
+                cause=cause,
+            )
+        return
+    if "kind" in said and said.pop("kind") != old["kind"]:
+        raise Rejected(f"There is a type of that name for something else ({old['kind']}).")
+    told: dict[str, Any] = {"reason": reason, "actor": actor, "cause": cause}
+    changed = {key: value for key, value in said.items() if value != old[key] and key != "access"}
+    if entry.kind == "board" and "type" in changed:
+        changed["device_type"] = changed.pop("type")
+    if changed and entry.kind == "type":
+        commands.change_device_type(entry.name, **changed, **told)
+    elif changed:
+        commands.change_board(entry.name, **changed, **told)
+    if "access" in said and said["access"] != old["access"]:
+        change = commands.change_device_type_access if entry.kind == "type" else commands.change_board_access
+        change(entry.name, said["access"], **told)
+
+
+def _present(entry: Entry) -> tuple[dict[str, Any], int] | None:
+    """Return what there is of that name, by the keys of the text, and its version; None: nothing."""
+    if entry.kind == "type":
+        found = load_device_type(entry.name)
+        return (_type_values(found.state), found.version) if found.version else None
+    board = load_board(entry.name)
+    return (_board_values(board.state), board.version) if board.version else None
+
+
+def _type_values(one: Any) -> dict[str, Any]:
+    return {
+        "kind": one.kind,
+        "base": one.base,
+        "description": one.description,
+        "config": dict(one.config),
+        "access": {right: list(entries) for right, entries in one.access.items()},
+    }
+
+
+def _board_values(one: Any) -> dict[str, Any]:
+    return {
+        "type": one.device_type if isinstance(one.device_type, str) else one.device_type_id,
+        "site": one.site,
+        "tags": list(one.tags),
+        "description": one.description,
+        "config": dict(one.config),
+        "access": {right: list(entries) for right, entries in one.access.items()},
+    }
+
+
+def _reordered(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether they differ in what no difference shows, as the types of values: 1 and "1"."""
+    return {key: value for key, value in new.items() if value != old.get(key)} != {}
+
+
+def _chosen(rows: Any, names: Collection[str] | None, what: str, may: Any) -> Iterable[Any]:
+    found = [row for row in (rows if names is None else rows.filter(pk__in=names)) if may(row.pk)]
+    if names is not None and (missing := sorted(set(names) - {row.pk for row in found})):
+        raise NotFound(f"There is no {what} {missing[0]!r} in use whose configuration you may see.")
+    return found

@@ -1,0 +1,191 @@
+"""The inventory as a text: out, compared, and in again, by the commands of everything else."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from devices import commands, exchange, queries
+from devices.domain.parse_config import BadConfig
+from devices.models import Board
+from lab.eventstore.store import store
+from lab.kernel.errors import NotFound
+from lab.tokens.models import make_token
+from tests.support.inventory import register_board, register_types
+from tests.support.jobs import make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def lab(db: None) -> None:
+    register_types()
+    register_board()
+
+
+def bring(text: str, **options: Any) -> exchange.Outcome:
+    return exchange.import_text(text, **{"dry_run": False, "actor": "cli:root", "cause": "cli"} | options)
+
+
+def done(outcome: exchange.Outcome) -> dict[str, str]:
+    return {one.entry.name: one.doing for one in outcome.done}
+
+
+def test_what_is_written_is_read_as_the_same() -> None:
+    Group.objects.create(name="kernel")
+    commands.change_board_access("b1", {"use": ["group:kernel"]}, actor="lab")
+    commands.register_device_type(
+        "fast", "board", "Über\nzwei", {"boot": {"login_prompt": "on: "}}, base="ssh-host", actor="lab"
+    )
+    text = exchange.export_text("lab")
+    head = store.head()
+    outcome = bring(text)
+    assert done(outcome) == {"kvm": "as it is", "ssh-host": "as it is", "fast": "as it is", "b1": "as it is"}
+    assert (outcome.summary, store.head()) == ("4 as it is", head)
+
+
+def test_a_dry_run_shows_the_differences_and_does_nothing() -> None:
+    text = """
+inventory: 1
+boards:
+  b1:
+    tags: [slow]
+    config: {ssh: {host: 10.0.0.9, port: 2222}}
+  b2:
+    type: bench
+    config: {ssh: {host: 10.0.0.7}}
+types:
+  bench: {kind: board, base: ssh-host, config: {runs: [kvm-2]}}
+  kvm-2: {kind: vm, base: kvm}
+"""
+    head = store.head()
+    dry = bring(text, dry_run=True)
+    assert done(dry) == {"kvm-2": "added", "bench": "added", "b1": "changed", "b2": "added"}
+    assert [str(change) for change in dry.done[2].changes] == [
+        "tags: fast → slow",
+        "config.ssh.host: 127.0.0.1 → 10.0.0.9",
+    ]
+    assert (store.head(), dry.applied, dry.summary) == (head, False, "3 added, 1 changed")
+    real = bring(text, reason="moved to rack 9", expected=dry.versions)
+    assert real.applied
+    assert queries.effective_config("b2").runs == ("kvm-2",)
+    entry = queries.board_history("b1")[0]
+    assert (entry.why, entry.who, entry.cause) == ("moved to rack 9", "cli:root", "cli")
+    # What an entry left out stays.
+    assert queries.board("b1").site == "default"
+
+
+def test_who_came_in_between_is_not_overwritten() -> None:
+    text = "inventory: 1\nboards:\n  b1: {description: mine}\n"
+    dry = bring(text, dry_run=True)
+    commands.change_board("b1", description="Bob's", actor="lab")
+    outcome = bring(text, expected=dry.versions)
+    assert not outcome.applied
+    assert outcome.refused[0].problems == (
+        ["Line 3: Somebody changed it after you looked at the differences: look at them again."]
+    )
+    assert Board.objects.get(pk="b1").description == "Bob's"
+
+
+def test_all_or_nothing_and_each_problem_with_its_line() -> None:
+    text = """inventory: 1
+types:
+  new: {kind: board, base: ssh-host}
+boards:
+  b1:
+    config:
+      ssh: {host: 10.0.0.9}
+      work_dri: /tmp
+  b2: {tags: []}
+  b3: {type: nowhere}
+"""
+    head = store.head()
+    outcome = bring(text)
+    assert done(outcome) == {"new": "added", "b1": "refused", "b2": "refused", "b3": "refused"}
+    assert [problem for one in outcome.refused for problem in one.problems] == [
+        "Line 8: work_dri: there is no such key (did you mean work_dir?)",
+        "Line 9: It is new: say its type.",
+        "Line 10: There is no device type 'nowhere'.",
+    ]
+    assert (store.head(), outcome.applied) == (head, False)
+
+
+def test_a_text_that_is_no_inventory_is_refused_as_a_whole() -> None:
+    text = "inventory: 2\nbords: {}\nboards:\n  b1: {tpye: x, tags: a, config: []}\ntypes: {t: {kind: dog}}\n"
+    with pytest.raises(BadConfig) as refused:
+        bring(text)
+    assert [problem.message for problem in refused.value.problems] == [
+        "Line 1: inventory: this is no inventory that can be read here (inventory: 1)",
+        "Line 2: bords: there is no such key (did you mean boards?)",
+        "Line 5: types.t.kind: this must be board or vm",
+        "Line 4: boards.b1.tpye: there is no such key (did you mean type?)",
+        "Line 4: boards.b1.tags: this must be a list of texts",
+        "Line 4: boards.b1.config: this must be keys with values",
+    ]
+
+
+def test_retired_names_and_other_kinds_are_refused() -> None:
+    commands.retire_board("b1", "burnt", actor="lab")
+    outcome = bring("inventory: 1\nboards: {b1: {site: x}}\ntypes: {kvm: {kind: board}}\n")
+    kvm, board = outcome.refused
+    assert kvm.problems == ["Line 3: There is a type of that name for something else (vm)."]
+    assert "Board b1 is retired (burnt)" in board.problems[0]
+    assert "b1" not in exchange.export_text("lab")
+
+
+def test_the_command_writes_a_file_and_brings_it_in(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    call_command("inventory", "export", "-o", str(file))
+    file.write_text(file.read_text().replace("fast", "slow"))
+    out = io.StringIO()
+    call_command("inventory", "import", str(file), "--dry-run", stdout=out)
+    assert "board b1: changed\n    tags: fast → slow\n" in out.getvalue()
+    assert "Nothing was done, this was a dry run: 1 changed, 2 as it is." in out.getvalue()
+    assert queries.board("b1").tags == ("fast",)
+    call_command("inventory", "import", str(file), stdout=out)
+    assert out.getvalue().endswith("Done: 1 changed, 2 as it is.\n")
+    assert queries.board("b1").tags == ("slow",)
+    call_command("inventory", "export", "--board", "b1", "-o", str(file))
+    assert "types" not in file.read_text()
+    with pytest.raises(CommandError, match="There is no board 'b7' in use"):
+        call_command("inventory", "export", "--board", "b7")
+    file.write_text("inventory: 1\nboards: {b9: {}}\n")
+    with pytest.raises(CommandError, match=r"Nothing was done: 1 refused\."):
+        call_command("inventory", "import", str(file), stdout=out)
+
+
+def test_programs_see_and_change_only_what_their_user_may() -> None:
+    keeper, guest = make_user("keeper"), make_user("guest")
+    wanted = [f"{do}_{what}" for do in ("add", "change", "view") for what in ("board", "devicetype")]
+    keeper.user_permissions.set(Permission.objects.filter(codename__in=wanted))
+    api = Client(headers={"Authorization": f"Token {make_token(keeper, 'test')}"})
+    other = Client(headers={"Authorization": f"Token {make_token(guest, 'test')}"})
+    path = "/api/v1/inventory/"
+    told = api.get(path)
+    assert told.headers["Content-Type"] == "application/yaml"
+    assert "host: 127.0.0.1" in told.content.decode()
+    assert other.get(path).content.decode() == "inventory: 1\n"
+    assert other.get(f"{path}?boards=b1").status_code == 404
+    assert api.get(f"{path}?boards=b1").content.decode().count("\n") > 3
+
+    def post(client: Client, **body: Any) -> Any:
+        return client.post(path, json.dumps(body), "application/json")
+
+    text = "inventory: 1\nboards:\n  b1: {config: {ssh: {host: 10.0.0.9, port: 2222}}}\n"
+    (refused,) = post(other, text=text).json()["entries"]
+    assert (refused["doing"], refused["changes"]) == ("refused", [])
+    dry = post(api, text=text, dry_run=True).json()
+    assert (dry["applied"], dry["versions"]) == (False, {"board/b1": 1})
+    real = post(api, text=text, expected=dry["versions"]).json()
+    assert (real["applied"], real["summary"]) == (True, "1 changed")
+    assert post(api, text=text, dry_run="yes").status_code == 400
+    assert post(api, text="inventory: [").status_code == 400
+    with pytest.raises(NotFound):
+        exchange.export_text(guest, boards=["b1"])
