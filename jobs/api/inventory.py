@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from devices import exchange
 from jobs.api import shapes_inventory as of
 from jobs.api.body import PARSERS, Sent
-from jobs.api.operations import TEXT, operation, query
+from jobs.api.operations import operation, query
 from jobs.api.parameters import check_known, text
 
 YAML = "application/yaml"
@@ -27,7 +27,7 @@ class Inventory(APIView):
     @operation(
         "export_inventory",
         "Device types and boards as YAML",
-        kinds={YAML: TEXT},
+        kinds={YAML: {"type": "object"}},
         asks=[
             query("types", words="Only these, names between commas."),
             query("boards", words="Only these, names between commas."),

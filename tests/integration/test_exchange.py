@@ -31,7 +31,8 @@ def lab(db: None) -> None:
 
 
 def bring(text: str, **options: Any) -> exchange.Outcome:
-    return exchange.import_text(text, **{"dry_run": False, "actor": "cli:root", "cause": "cli"} | options)
+    told: dict[str, Any] = {"dry_run": False, "actor": "cli:root", "cause": "cli"} | options
+    return exchange.import_text(text, **told)
 
 
 def done(outcome: exchange.Outcome) -> dict[str, str]:
