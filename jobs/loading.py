@@ -13,6 +13,7 @@ from devices.domain.checks import Verdict
 from devices.domain.errand_events import BoardReleaseForced
 from jobs.domain import job as life
 from jobs.domain.events import NodePlan
+from jobs.domain.hands import Hold, Keyboard
 from jobs.domain.job import Job
 from jobs.models import Job as JobRow
 from jobs.models import Node
@@ -65,6 +66,9 @@ def job_state(row: JobRow) -> Job:
         fence=row.fence,
         cancel_reason=row.cancel["reason"] if row.cancel else None,
         outcome=row.outcome or None,  # type: ignore[arg-type]
+        consoles=frozenset(row.consoles),
+        keyboards=tuple(Keyboard.from_json(one) for one in row.keyboards),
+        hold=Hold.from_json(row.hold) if row.hold else None,
     )
 
 

@@ -109,6 +109,11 @@ class LogWriter:
             )
         return offset
 
+    def size(self, node: int) -> int:
+        """Return how many bytes the node has printed so far, stored or not."""
+        with self._changed:
+            return self._sizes.get(node, 0)
+
     def _take(self, node: int, data: bytes) -> None:
         now = self._wall_clock()
         self._sizes[node] = self._sizes.get(node, 0) + len(data)

@@ -1,5 +1,5 @@
 """What is known of jobs, drawn from their events for reading. Only `jobs.projections` writes these tables,
-except `Lease`, which is the workers'.
+except `Lease`, which is the workers', and `KeyboardInput`, which is in transit.
 
 Rows of a job's parts carry `version` (of the event they began with: their name for ever) and `position`
 (of the last event that touched them: who has seen that position has seen the row).
@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 
 from jobs.models_console import ConsoleChunk
+from jobs.models_hands import KeyboardInput
 from jobs.models_search import JobSearch
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Job",
     "JobGroup",
     "JobSearch",
+    "KeyboardInput",
     "Lease",
     "Message",
     "Node",
@@ -64,6 +66,12 @@ class Job(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     cancel = models.JSONField(null=True)
+    consoles = models.JSONField(default=list)
+    """Indexes of the nodes on whose consoles somebody could type."""
+    keyboards = models.JSONField(default=list)
+    """Who does: {node, user, ticket, since}."""
+    hold = models.JSONField(null=True)
+    """It is held before its clean-up, or is to be: see `jobs.domain.hands.Hold`."""
     resubmitted_from = models.BigIntegerField(null=True)
     passed = models.IntegerField(default=0)
     failed = models.IntegerField(default=0)

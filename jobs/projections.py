@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 from django.db.models import F
 
-from jobs import console_log, search
+from jobs import console_log, hand_projections, search
 from jobs.domain import job as life
 from jobs.domain.deliveries import ABANDONED
 from jobs.domain.events import (
@@ -73,6 +73,9 @@ jobs = Projection(
 )
 
 COUNTERS = {"pass": "passed", "fail": "failed", "skip": "skipped", "unknown": "unknown"}
+
+
+hand_projections.join(jobs)
 
 
 def install() -> None:
@@ -160,7 +163,7 @@ def cancel_requested(event: CancelRequested, recorded: Recorded) -> None:
         "reason": event.reason,
         "at": recorded.recorded_at.timestamp(),
     }
-    _update(recorded, cancel=cancel)
+    _update(recorded, cancel=cancel, hold=None)
     Job.objects.filter(pk=_number(recorded), state="running").update(state="canceling")
 
 
@@ -174,6 +177,9 @@ def finished(event: JobFinished, recorded: Recorded) -> None:
         outcome=event.outcome,
         failure=msgspec.to_builtins(event.failure) if event.failure else None,
         finished_at=_moment(event.at),
+        consoles=[],
+        keyboards=[],
+        hold=None,
     )
     # Nothing more can happen on any node: what the run left open ends with it.
     Phase.objects.filter(job=number, end=None).update(end=event.at, position=recorded.position)

@@ -19,6 +19,7 @@ from jobs import console_log, lab_view, rows, search
 from jobs.domain import job as life
 from jobs.domain import scheduling
 from jobs.domain.events import JobSubmitted
+from jobs.domain.hands_events import KeyboardGiven
 from jobs.domain.words import describe
 from jobs.models import (
     Attachment,
@@ -44,6 +45,8 @@ from lab.kernel.errors import NotFound, Rejected
 JsonObject = dict[str, Any]
 P = TypeVar("P", bound=Part)
 PAGE = 50
+LATEST = 300
+"""Events in which the end of a keyboard is looked for."""
 
 
 class Filters(TypedDict, total=False):
@@ -191,7 +194,8 @@ def _snapshot(row: Job, after: int, position: int, viewer: Actor) -> JsonObject:
         **rows.summary(row),
         "failure": row.failure,
         "waiting": waiting_for(viewer, row),
-        "cancel": row.cancel,
+        "consoles": row.consoles,
+        "keyboards": row.keyboards,
         "nodes": [rows.node(node, sizes.get(node.index, 0)) for node in nodes],
         "running": [{"node": node.index, **case} for node in nodes for case in node.running],
         "results": [rows.result(one) for one in _touched(Result, number, after)],
@@ -300,6 +304,19 @@ def console_of(user: User, number: int, node: int) -> bool:
     if not Node.objects.filter(job=number, index=node).exists():
         raise NotFound(f"Job {number} has no node {node}.")
     return row.state == "finished"
+
+
+def keyboard_lost(number: int, node: int, ticket: int | None) -> str:
+    """Why a ticket is no longer that of a node's keyboard; empty while it is."""
+    row = Job.objects.only("state", "keyboards").filter(pk=number).first()
+    if row is None or row.state == "finished":
+        return "the job has ended"
+    if any(one["node"] == node and one["ticket"] == ticket for one in row.keyboards):
+        return ""
+    # It was given back a moment ago: not worth a walk through a long stream.
+    latest = EventRow.objects.filter(stream=life.stream(number)).order_by("-version")[:LATEST]
+    given = (msgspec.json.decode(one.data) for one in latest if one.type == KeyboardGiven.type)
+    return next((str(one["reason"]) for one in given if one["ticket"] == ticket), "it was given back")
 
 
 def job_attachment(user: User, number: int, sha256: str) -> JsonObject:

@@ -30,6 +30,7 @@ def summary(row: Job) -> JsonObject:
         "started_at": moment(row.started_at),
         "finished_at": moment(row.finished_at),
         "cancel": row.cancel,
+        "hold": row.hold,
         "resubmitted_from": row.resubmitted_from,
         "counts": {
             "pass": row.passed,

@@ -5,26 +5,25 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
 from django.conf import settings
-from django.db import Error as DatabaseError
 from django.db import connection
 
 from devices import queries as inventory
 from devices.domain.config import BoardConfig
 from devices.images import queries as image_library
-from jobs import leases, queries
+from jobs import queries
 from jobs.domain.definition.model import Invalid
 from jobs.domain.definition.validate import read_accepted
 from jobs.domain.events import Check, CleanedUp, Failure, NoteTaken
 from jobs.domain.job import Job, Stale
+from jobs.execution.hands import Hands
 from jobs.execution.ports import (
     Assignment,
     Cancellation,
@@ -41,12 +40,9 @@ from jobs.files import Files as Attachments
 from jobs.log_writer import LogWriter
 from jobs.models import Job as JobRow
 from jobs.recorder import Recorder
+from jobs.run_watch import SHUT_DOWN, Stop, watched
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import JobError, Rejected
-
-LOOK_EVERY = 0.3
-"""Seconds between looks for a request to cancel."""
-SHUT_DOWN = "the worker was shut down while the job ran"
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +60,7 @@ class Execution(Protocol):
         cancel: Cancellation,
         deadline: Deadline,
         workplace: Workplace,
+        hands: Hands,
     ) -> Ending:
         """Run a job on its board."""
 
@@ -80,16 +77,6 @@ class Evidence(Protocol):
     def clean(self) -> bool: ...
     @property
     def dirt(self) -> str: ...
-
-
-class Stop:
-    """Asks a run to end orderly because its worker must. Safe to set from a signal handler."""
-
-    def __init__(self) -> None:
-        self.requested = False
-
-    def set(self) -> None:
-        self.requested = True
 
 
 def execution() -> Execution:
@@ -118,10 +105,13 @@ def _run(recorder: Recorder, stop: Stop) -> Ending:
     except Rejected as exc:
         return _failed("infrastructure", f"the inventory has changed: {exc}")
     writer = LogWriter(recorder, max_console=settings.LABBOOK["MAX_CONSOLE_BYTES"])
-    cancel = Cancellation()
+    cancel, hands = Cancellation(), Hands()
     try:
-        with _watched(recorder, writer, cancel, stop), _workplace(recorder.number) as workplace:
-            ending = _executed(assignment, writer, cancel, workplace, recorder)
+        with (
+            watched(recorder, writer, cancel, hands, stop),
+            _workplace(recorder.number) as workplace,
+        ):
+            ending = _executed(assignment, writer, cancel, hands, workplace, recorder)
     finally:
         writer.close()
     return ending
@@ -131,6 +121,7 @@ def _executed(
     assignment: Assignment,
     writer: LogWriter,
     cancel: Cancellation,
+    hands: Hands,
     workplace: Workplace,
     recorder: Recorder,
 ) -> Ending:
@@ -146,6 +137,7 @@ def _executed(
             cancel=cancel,
             deadline=Deadline.after(timeout, f"job {job.number} (its timeout is {timeout} s)"),
             workplace=workplace,
+            hands=hands,
         )
     except Superseded:
         raise
@@ -233,49 +225,3 @@ def _workplace(number: int) -> Iterator[Workplace]:
         )
     finally:
         shutil.rmtree(own, ignore_errors=True)
-
-
-@contextmanager
-def _watched(recorder: Recorder, writer: LogWriter, cancel: Cancellation, stop: Stop) -> Iterator[None]:
-    """Look for requests to cancel or stop, and renew the lease, beside what happens inside."""
-    done = threading.Event()
-    number, fence = recorder.number, recorder.fence
-    thread = threading.Thread(
-        target=_watch, args=(number, fence, writer, cancel, stop, done.wait), name="watch", daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _watch(
-    number: int,
-    fence: int,
-    writer: LogWriter,
-    cancel: Cancellation,
-    stop: Stop,
-    done: Callable[[float], bool],
-) -> None:
-    renewed = time.monotonic()
-    try:
-        while not done(LOOK_EVERY):
-            if stop.requested:
-                cancel.cancel(SHUT_DOWN)
-            try:
-                row = JobRow.objects.only("state", "fence", "cancel").get(pk=number)
-                if row.state not in ("running", "canceling") or row.fence != fence:
-                    writer.supersede()
-                    cancel.cancel("the job has ended without this worker")
-                elif row.cancel:
-                    cancel.cancel(row.cancel["reason"] or f"canceled by {row.cancel['by']}")
-                if time.monotonic() > renewed + leases.RENEW_EVERY and leases.renew(number, fence):
-                    renewed = time.monotonic()
-            except DatabaseError as exc:
-                # The lease outlives several of these; the writer decides when it is too much.
-                log.warning("job %d: cannot look for requests: %s", number, exc)
-                connection.close()
-    finally:
-        connection.close()

@@ -107,10 +107,19 @@ def _supervised(number: int, fence: int) -> Ended:
                 if now > look:
                     if _given_up(number, fence):
                         process.stop()
+                    end = max(end, now + _held_for(number) + grace)
                     look = now + LOOK_EVERY
         return ended
     finally:
         process.close()
+
+
+def _held_for(number: int) -> float:
+    """Seconds for which the job is held from now on; none where it is not."""
+    hold = Job.objects.values_list("hold", flat=True).get(pk=number)
+    if not hold or hold["until"] is None:
+        return float("-inf")
+    return max(0.0, float(hold["until"]) - time.time())
 
 
 def _grace(board: str) -> float:

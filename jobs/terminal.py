@@ -199,3 +199,18 @@ def problem_lines(found: list[Mapping[str, Any]], source: str) -> str:
         hint = f" ({problem['hint']})" if problem["hint"] else ""
         lines.append(f"{name}:{problem['line']}:{problem['column']}: {path}{problem['message']}{hint}")
     return "\n".join(plain_text(line) for line in lines)
+
+
+def holding_words(hold: JsonObject | None) -> str:
+    """Return how a job is held, or is to be held, as it follows its name."""
+    if hold is None:
+        return "is not held"
+    by = f", by {hold['user']}" + (f": {hold['reason']}" if hold["reason"] else "")
+    if hold["until"] is not None:
+        return plain_text(f"is held until {_clock(hold['until'])}{by}")
+    when = "if it fails" if hold["if_failed"] else "when its work is done"
+    return plain_text(f"will be held for {hold['seconds'] / 60:g} min {when}{by}")
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S %Z")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from devices.management.cli import table
-from jobs.terminal import JsonObject, Screen, ending, plain_text, results, waiting_words
+from jobs.terminal import JsonObject, Screen, ending, holding_words, plain_text, results, waiting_words
 
 
 def job_table(found: Iterable[JsonObject]) -> str:
@@ -41,6 +41,7 @@ def job_page(job: JsonObject, screen: Screen) -> str:
         "visible": job["visibility"],
         "priority": str(job["priority"]),
         "timeout": f"{job['timeout']} s",
+        "hold": holding_words(job["hold"]) if job["hold"] else "",
     }
     facts |= {key: job[f"{key}_at"] for key in ("submitted", "started", "finished")}
     lines += [f"  {key:10} {plain_text(value)}" for key, value in facts.items() if value]

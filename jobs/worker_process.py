@@ -21,7 +21,7 @@ from typing import NoReturn
 
 from django.db import connections
 
-from jobs.runner import Stop
+from jobs.run_watch import Stop
 
 GRACE = 90.0
 """Seconds from SIGTERM until the whole group is killed, where nothing else is said."""

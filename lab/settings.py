@@ -237,6 +237,10 @@ LABBOOK: dict[str, Any] = {
     "MAX_IMAGE_BYTES": env_int("LABBOOK_MAX_IMAGE_BYTES", 32 * 1024**3),
     # A node that prints more than this ends its job instead of filling the disk.
     "MAX_CONSOLE_BYTES": env_int("LABBOOK_MAX_CONSOLE_BYTES", 2 * 1024**3),
+    # Seconds without a key after which the keyboard of a node is given back.
+    "KEYBOARD_IDLE": env_int("LABBOOK_KEYBOARD_IDLE", 300),
+    # Seconds for which a job may be held before its clean-up, extensions included.
+    "MAX_HOLD": env_int("LABBOOK_MAX_HOLD", 2 * 3600),
     "ANONYMOUS_READ": env_bool("LABBOOK_ANONYMOUS_READ", default=True),
     # Who has which right on boards and device types that do not say so: see docs/permissions.md.
     "ACCESS": {

@@ -28,6 +28,7 @@ JETBRAINS_MONO = "5.3.0"
 TABLER_ICONS = "3.51.0"
 YAML = "2.9.1"
 JSONC_PARSER = "3.3.1"
+XTERM = "6.0.0"
 ESBUILD = "0.28.2"
 """Makes one file of packages that ship many modules. It does not go into the pages itself."""
 
@@ -53,6 +54,7 @@ def main() -> None:
         icons = unpack(fetched, f"@tabler/icons@{TABLER_ICONS}")
         yaml = unpack(fetched, f"yaml@{YAML}")
         jsonc = unpack(fetched, f"jsonc-parser@{JSONC_PARSER}")
+        xterm = unpack(fetched, f"@xterm/xterm@{XTERM}")
         bundled = {
             f"yaml-{YAML}/yaml.min.js": bundle(fetched, yaml / "browser/index.js"),
             f"jsonc-parser-{JSONC_PARSER}/jsonc-parser.min.js": bundle(fetched, jsonc / "lib/esm/main.js"),
@@ -74,6 +76,10 @@ def main() -> None:
         put(f"tabler-icons-{TABLER_ICONS}/LICENSE", (icons / "LICENSE").read_text())
         for name, content in bundled.items():
             put(name, content)
+        module = re.sub(r"\n?//# sourceMappingURL=.*", "\n", (xterm / "lib/xterm.mjs").read_text())
+        put(f"xterm-{XTERM}/xterm.min.js", module)
+        put(f"xterm-{XTERM}/xterm.css", (xterm / "css/xterm.css").read_text())
+        put(f"xterm-{XTERM}/LICENSE", (xterm / "LICENSE").read_text())
         put(f"yaml-{YAML}/LICENSE", (yaml / "LICENSE").read_text())
         put(f"jsonc-parser-{JSONC_PARSER}/LICENSE", (jsonc / "LICENSE.md").read_text())
     write_manifest()
@@ -173,6 +179,7 @@ def write_manifest() -> None:
             "licence": "MIT",
             "folder": f"jsonc-parser-{JSONC_PARSER}",
         },
+        {"name": "@xterm/xterm", "version": XTERM, "licence": "MIT", "folder": f"xterm-{XTERM}"},
     ]
     files = {
         str(path.relative_to(VENDOR)): hashlib.sha256(path.read_bytes()).hexdigest()

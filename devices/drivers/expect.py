@@ -18,7 +18,7 @@ from devices.domain.config import Waits
 from devices.drivers.shell import Terminal
 from devices.drivers.signs import KERNEL, Sign, first_of
 from lab.kernel.deadline import Deadline
-from lab.kernel.errors import InfrastructureError
+from lab.kernel.errors import DeadlineExceeded, InfrastructureError
 
 Record = Callable[[bytes], int]
 """Stores bytes; returns the offset of the first of them in the node's console."""
@@ -100,6 +100,8 @@ class Console:
         self._ended = False
         self._failure: Exception | None = None
         self._closing = False
+        self._searched = True
+        self._typing = threading.Lock()
         self._last = bytearray()
         self.heard_at = time.monotonic()
         """When the last byte came, on the monotonic clock."""
@@ -134,8 +136,9 @@ class Console:
         with self._changed:
             while self._pausing and self._waiting > BACKLOG and not self._closing:
                 self._changed.wait(0.2)
-            self._chunks.append(Chunk(offset=offset, data=data))
-            self._waiting += len(data)
+            if self._searched:
+                self._chunks.append(Chunk(offset=offset, data=data))
+                self._waiting += len(data)
             while not self._pausing and self._waiting > BACKLOG and len(self._chunks) > 1:
                 self._waiting -= len(self._chunks.popleft().data)
             self._last += data[-4 * LINE :]
@@ -207,8 +210,21 @@ class Console:
         return _shown(lines[max(0, at - before) : at + 1 + after])
 
     def send(self, data: bytes, deadline: Deadline) -> None:
-        """Type `data`."""
-        self._terminal.write(data, deadline)
+        """Type `data`, whole: what others type at the same time comes before or after it."""
+        if not self._typing.acquire(timeout=max(0.01, deadline.remaining)):
+            raise DeadlineExceeded(f"{deadline.what}: the console of {self.name} does not take what is typed")
+        try:
+            self._terminal.write(data, deadline)
+        finally:
+            self._typing.release()
+
+    def let_go(self) -> None:
+        """From now on nobody works with it: it is recorded, and nothing waits to be looked at."""
+        with self._changed:
+            self._pausing = self._searched = False
+            self._chunks.clear()
+            self._waiting = 0
+            self._changed.notify_all()
 
     def line(self, text: str, deadline: Deadline) -> None:
         """Type a line."""

@@ -79,6 +79,26 @@ class Sent:
             raise BadRequest(f"{key} is missing: send a JSON object with it.")
         return value
 
+    def whole(self, key: str, *, low: int, high: int) -> int | None:
+        """Return a whole number in these bounds; None if there is none. Forms send it as a text."""
+        if key not in self._fields:
+            return None
+        value = self._fields[key]
+        if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise BadRequest(f"{key} must be a whole number from {low} to {high}.")
+        return value
+
+    def truth(self, key: str) -> bool:
+        """Return whether it is true; what is not sent is not. Forms send a text."""
+        value = self._fields.get(key, False)
+        if value in ("true", "false"):
+            return bool(value == "true")
+        if not isinstance(value, bool):
+            raise BadRequest(f"{key} must be true or false.")
+        return value
+
     def strings(self, key: str) -> list[str] | None:
         """Return a list of texts; None if there is none."""
         if key not in self._fields:

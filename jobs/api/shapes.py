@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from jobs.api.shapes_hands import Held, Keyboard
 from jobs.domain.comparing import Difference
 from jobs.domain.definition.model import Problem
 from jobs.domain.deliveries import State as DeliveryState
@@ -70,6 +71,7 @@ class Job(TypedDict):
     started_at: str | None
     finished_at: str | None
     cancel: Cancel | None
+    hold: Held | None
     resubmitted_from: int | None
     counts: Counts
 
@@ -237,6 +239,8 @@ class WholeJob(Job):
     running: list[Running]
     results: list[Result]
     phases: list[Phase]
+    consoles: list[int]
+    keyboards: list[Keyboard]
     messages: list[Message]
     waits: list[Wait]
     attachments: list[Attachment]

@@ -9,6 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from jobs.domain.hands_events import (
+    ConsoleClosed,
+    ConsoleOpened,
+    HoldEnded,
+    HoldStarted,
+    InputTyped,
+    KeyboardGiven,
+)
 from lab.kernel.events import Event, codec
 
 Phase = Literal["deploy", "boot", "test", "wait", "close"]
@@ -239,7 +247,7 @@ class ImageUsed(Event):
 @codec.register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeClosed(Event):
-    """Nothing of this node will happen any more: its actions are done and its process is gone."""
+    """Its actions are done. Its process is gone, unless the job is to be held: then it ends after that."""
 
     type = "job.node_closed"
     node: int
@@ -420,5 +428,11 @@ Fact = (
     | WaitEnded
     | GateOpened
     | CleanedUp
+    | ConsoleOpened
+    | ConsoleClosed
+    | InputTyped
+    | KeyboardGiven
+    | HoldStarted
+    | HoldEnded
 )
 """What a running job may report; everything else is for commands."""

@@ -26,6 +26,18 @@ from jobs.domain.events import (
     NodePlan,
     Outcome,
 )
+from jobs.domain.hands import Hold, Keyboard
+from jobs.domain.hands_events import (
+    ConsoleClosed,
+    ConsoleOpened,
+    HoldEnded,
+    HoldExtended,
+    HoldReleased,
+    HoldRequested,
+    HoldStarted,
+    KeyboardGiven,
+    KeyboardTaken,
+)
 from lab.kernel.errors import LabError, Rejected
 from lab.kernel.events import Event
 
@@ -61,6 +73,12 @@ class Job:
     cancel_reason: str | None = None
     """None: nobody has asked for it to be canceled."""
     outcome: Outcome | None = None
+    consoles: frozenset[int] = frozenset()
+    """The nodes on whose consoles somebody could type."""
+    keyboards: tuple[Keyboard, ...] = ()
+    """Who does, in the order of taking."""
+    hold: Hold | None = None
+    """It is held before its clean-up, or is to be."""
 
     @property
     def exists(self) -> bool:
@@ -105,9 +123,33 @@ def apply(job: Job, event: Event) -> Job:
             return replace(job, life="running", worker=event.worker, fence=event.fence)
         case CancelRequested():
             life: Life = "canceling" if job.life == "running" else job.life
-            return replace(job, life=life, cancel_reason=event.reason)
+            return replace(job, life=life, cancel_reason=event.reason, hold=None)
         case JobFinished():
-            return replace(job, life="finished", outcome=event.outcome)
+            return replace(
+                job, life="finished", outcome=event.outcome, consoles=frozenset(), keyboards=(), hold=None
+            )
+    return _hands(job, event)
+
+
+def _hands(job: Job, event: Event) -> Job:
+    match event:
+        case ConsoleOpened():
+            return replace(job, consoles=job.consoles | {event.node})
+        case ConsoleClosed():
+            return replace(job, consoles=job.consoles - {event.node})
+        case KeyboardTaken():
+            others = tuple(one for one in job.keyboards if one.node != event.node)
+            return replace(job, keyboards=(*others, Keyboard.of(event)))
+        case KeyboardGiven():
+            return replace(job, keyboards=tuple(one for one in job.keyboards if one.ticket != event.ticket))
+        case HoldRequested():
+            return replace(job, hold=Hold.of(event))
+        case HoldStarted() if job.hold is not None:
+            return replace(job, hold=job.hold.started(event))
+        case HoldExtended() if job.hold is not None:
+            return replace(job, hold=job.hold.extended(event))
+        case HoldReleased() | HoldEnded():
+            return replace(job, hold=None)
     return job
 
 
@@ -118,6 +160,15 @@ LIFE_EVENTS: tuple[type[Event], ...] = (
     CancelRequested,
     JobLost,
     JobFinished,
+    ConsoleOpened,
+    ConsoleClosed,
+    KeyboardTaken,
+    KeyboardGiven,
+    HoldRequested,
+    HoldStarted,
+    HoldExtended,
+    HoldReleased,
+    HoldEnded,
 )
 """The events that `apply` looks at: a few in a stream of thousands."""
 

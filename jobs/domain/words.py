@@ -32,6 +32,7 @@ from jobs.domain.events import (
     WaitEnded,
     WaitStarted,
 )
+from jobs.domain.hands_words import describe_hands
 from lab.kernel.events import Event
 
 PHASES = {
@@ -125,7 +126,7 @@ def describe(event: Event, nodes: Mapping[int, str]) -> str:
             if event.clean:
                 return f"the host is clean: {len(event.checks)} checks"
             return "the host is not clean: " + "; ".join(f"{one.what}: {one.found}" for one in bad)
-    return event.type.partition(".")[2].replace("_", " ")
+    return describe_hands(event, name) or event.type.partition(".")[2].replace("_", " ")
 
 
 def size(count: float) -> str:

@@ -38,6 +38,11 @@ class Arrival:
         return self._line
 
     @property
+    def connected(self) -> bool:
+        """Whether there is a connection with the job's own key, and its place on the host is made."""
+        return self._line is not None and self._place is not None
+
+    @property
     def place(self) -> Place:
         assert self._place is not None
         return self._place

@@ -166,6 +166,7 @@ class HostNode:
         terminal = shell.terminal(script, self._run.deadline)
         with self._machine.record.leading() as record:
             console = Console(terminal, record, self._run.host.name, waits=self._run.assignment.board.waits)
+            self._run.attach(0, console)
             try:
                 TestShellRun(0, console, self._journal, self._sync, self._run.files, plan.expected).run(
                     "", plan.deadline(self._run.deadline)
@@ -177,6 +178,7 @@ class HostNode:
                     exc.node, exc.action = 0, plan.action.command
                 raise
             # What the test left in the background goes on, as on any machine, until the job is over.
+            self._run.detach(0, console)
             console.close()
         self._journal.result(0, plan.action.command, "pass", seconds=time.monotonic() - started)
 
@@ -187,6 +189,7 @@ class HostNode:
 
     def _end(self, console: Console, pid_file: str) -> None:
         """End what is left of the shell in its process group."""
+        self._run.detach(0, console)
         try:
             kill_by_handle(
                 self._arrival.line,

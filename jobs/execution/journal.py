@@ -31,8 +31,11 @@ class Journal:
         self._report, self.now = report, clock
         self._lock = threading.Lock()
         self._cases: Counter[tuple[int, str]] = Counter()
+        self.failures = 0
+        """Results that were reported as failed."""
 
     def facts(self, *facts: Fact) -> None:
+        self.failures += sum(isinstance(fact, ResultReported) and fact.result == "fail" for fact in facts)
         self._report.report(*facts)
 
     def phase(self, node: int, phase: Phase, what: str) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from devices.drivers.shell import ConnectionLost
 from jobs.domain.definition.model import Vm
-from jobs.domain.events import ErrorKind, Failure, NodePlan
+from jobs.domain.events import ErrorKind, Fact, Failure, NodePlan
+from jobs.domain.hands_events import ConsoleClosed, ConsoleOpened
+from jobs.execution.hands import Hands, Typewriter
 from jobs.execution.journal import Journal
 from jobs.execution.ports import Assignment, Cancellation, ConsoleFull, Consoles, Files, Superseded, Workplace
 from lab.kernel.deadline import Deadline
@@ -36,11 +39,13 @@ class Run:
         cancel: Cancellation,
         deadline: Deadline,
         workplace: Workplace,
+        hands: Hands | None = None,
     ) -> None:
         self.assignment, self.journal, self.files, self.workplace = assignment, journal, files, workplace
         self.deadline = Deadline(deadline.at, "the job", deadline.clock, self._why_stop)
         """The whole job's; ends every wait when the run is cancelled or lost."""
         self._consoles, self._cancel = consoles, cancel
+        self.hands = hands or Hands()
         self._lock = threading.Lock()
         self._ended = ""
         self.failure: Failure | None = None
@@ -84,6 +89,42 @@ class Run:
     def recorder(self, node: int) -> Callable[[bytes], int]:
         """Return the function that records what a node prints."""
         return lambda data: self._consoles.write(node, data)
+
+    @contextmanager
+    def typed_on(self, node: int, console: Typewriter) -> Iterator[None]:
+        """While inside, people may type on this console."""
+        self.attach(node, console)
+        try:
+            yield
+        finally:
+            self.detach(node, console)
+
+    def attach(self, node: int, console: Typewriter) -> None:
+        """From now on people may type on this console of a node, until `detach`."""
+        if self.hands.attach(node, console):
+            self._tell(ConsoleOpened(node=node, at=self.journal.now()))
+
+    def detach(self, node: int, console: Typewriter | None) -> None:
+        """Nobody may type on this console any more."""
+        if console is not None and self.hands.detach(node, console):
+            self._tell(ConsoleClosed(node=node, at=self.journal.now()))
+
+    def _tell(self, fact: Fact) -> None:
+        try:
+            if not self.superseded:
+                self.journal.facts(fact)
+        except Superseded:
+            self.superseded = True
+
+    @property
+    def failed(self) -> bool:
+        """Whether something went wrong until now, or a result says so."""
+        return self.failure is not None or self.journal.failures > 0
+
+    @property
+    def to_be_held(self) -> bool:
+        """Whether somebody wants it held; where that depends on how it ends, it may still come to that."""
+        return self.hands.wanted(failed=True) is not None
 
     def end(self, reason: str) -> None:
         """Make everybody who waits give up."""

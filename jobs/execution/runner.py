@@ -4,8 +4,9 @@ One thread for each VM, the caller's thread for the host, and readers for their 
 without a deadline; a cancellation, or a failure that ends the whole group, ends every wait within 0.2 s.
 
 A VM that fails is closed, and whoever waits for it is told so at once; the others go on with their actions,
-because what they find out is worth keeping. What cannot be prepared, a host that cannot be reached, the end
-of the job's time and a cancellation end everything.
+because what they find out is worth keeping. Where people want the job held, its VMs go on to run until that
+is over, though the group takes them for closed. What cannot be prepared, a host that cannot be reached, the
+end of the job's time and a cancellation end everything.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from jobs.execution.boards.lab import LAB
 from jobs.execution.boards.leaving import Evidence, Leaving
 from jobs.execution.boards.machine import Machine
 from jobs.execution.boards.witness import Recorded
+from jobs.execution.hands import Hands
+from jobs.execution.holding import Holding
 from jobs.execution.host import Place, new_handle
 from jobs.execution.host_node import HostNode
 from jobs.execution.images import Library
@@ -57,13 +60,14 @@ def run_job(
     cancel: Cancellation,
     deadline: Deadline,
     workplace: Workplace,
+    hands: Hands | None = None,
     equipment: Equipment = LAB,
 ) -> Ending:
     """Run a job to its end, whatever that is, and leave its host as it was.
 
     Raises `Superseded`, and nothing else, when the run is not ours any more.
     """
-    run = Run(assignment, Journal(report), consoles, files, cancel, deadline, workplace)
+    run = Run(assignment, Journal(report), consoles, files, cancel, deadline, workplace, hands)
     evidence = _Group(run, equipment).go()
     if run.superseded:
         raise Superseded
@@ -85,6 +89,7 @@ class _Group:
         self._machine = Machine(job.board, job.board_name, job.job, equipment, Recorded(run))
         self._arrival = Arrival(run, self._machine, handle)
         self._preparation = Preparation(run, Network.of(handle))
+        self._holding = Holding(run, self._arrival)
         self._start = threading.Event()
         self._no_start = ""
         self._sync = Sync(
@@ -117,6 +122,7 @@ class _Group:
             self._run.fail(late, None)
         pool.shutdown(wait=True, cancel_futures=True)
         self._close_rest(reason)
+        self._holding.hold()
         return self._leave()
 
     # -- the order of things -------------------------------------------------------------------------
@@ -238,7 +244,9 @@ class _Group:
             prepared = True
             self._journal.phase(node.index, "wait", "the host's test environment")
             self._await_start()
-            VmNode(self._run, self._sync, line, node).live(work)
+            vm = VmNode(self._run, self._sync, line, node)
+            self._holding.add(vm)
+            vm.live(work)
             ok, reason = True, "its actions are done"
         except Exception as exc:  # noqa: BLE001 -- the thread's edge: every error becomes the job's ending
             self._run.fail(exc, node.index)

@@ -58,7 +58,10 @@ class VmNode:
         self._delivered = False
 
     def live(self, work: VmWork) -> None:
-        """Run all actions. Raises what ends it early; the VM is gone in any case afterwards."""
+        """Run all actions. Raises what ends it early.
+
+        The VM is gone in any case afterwards, unless the job is to be held: then `close` ends it.
+        """
         self._work = work
         action: Action | None = None
         shells = iter(work.shells)
@@ -85,7 +88,18 @@ class VmNode:
             exc.action = exc.action or (action.command if action is not None else "boot")
             raise
         finally:
-            self._close()
+            if not self._stays():
+                self._journal.phase(self._node.index, "close", "power off")
+                self.close()
+
+    def _stays(self) -> bool:
+        """Whether it goes on to run for people to look at; nobody reads its console for the test any more."""
+        if self._console is None:
+            return True
+        if self._run.superseded or self._run.canceled or not self._run.to_be_held:
+            return False
+        self._console.let_go()
+        return not self._console.ended
 
     def _actions(self) -> list[Action]:
         return [a for a in self._run.assignment.definition.actions if a.applies_to(self._node.role)]
@@ -109,6 +123,7 @@ class VmNode:
         self._console = Console(
             terminal, self._run.recorder(index), self._node.name, waits=self._config.waits
         )
+        self._run.attach(index, self._console)
         pid = self._pid(process)
         self._journal.facts(VmStarted(node=index, command=process.command, pid=pid, at=self._journal.now()))
         self._delivered = self._tested = False
@@ -210,16 +225,17 @@ class VmNode:
         """End the process and hang up."""
         assert self._work is not None
         console, self._console = self._console, None
+        self._run.detach(self._node.index, console)
         try:
             self._work.process.kill(Deadline.after(2 * self._patience, f"the end of {self._node.name}"))
         finally:
             if console is not None:
                 console.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End what is left of it."""
         if self._console is None:
             return
-        self._journal.phase(self._node.index, "close", "power off")
         try:
             self._stop()
         except ConnectionLost:

@@ -1,22 +1,24 @@
-"""The page of one job, and what hangs on it: definition, raw console, cancel."""
+"""The page of one job, and what hangs on it: definition, raw console, cancel, hold."""
 
 from __future__ import annotations
 
 import base64
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from jobs import access, commands, comparison, console_log, queries, rows
+from jobs import access, commands, comparison, console_log, hand_commands, queries, rows
+from jobs.models import Job
 from jobs.views.submit import text_lines
-from lab.kernel.errors import NotFound
+from lab.kernel.errors import NotFound, Rejected
 
 TAIL_BYTES = 48 * 1024
 """Of each console, sent with the page; what is older comes when the reader asks for it."""
@@ -27,15 +29,25 @@ DOWNLOAD_BYTES = 256 * 1024
 def job(request: HttpRequest, job_id: int) -> HttpResponse:
     """Show a job. The page draws itself from the snapshot in it, then from what the websocket adds."""
     snapshot = queries.job_snapshot(request.user, job_id)
+    row = queries.seen_job(request.user, job_id)
     consoles = {str(node["index"]): _tail(job_id, node["index"]) for node in snapshot["nodes"]}
     return render(
         request,
         "jobs/job.html",
         {
             "job": snapshot,
-            "may_cancel": access.may(request.user, "cancel", job_id),
-            "edited": queries.is_edited(queries.seen_job(request.user, job_id)),
-            "page": {"now": time.time(), "consoles": consoles},
+            # What to offer; commands decide.
+            "may_cancel": access.may(request.user, "cancel", row),
+            "may_hold": _has_hands(request, row, "hold"),
+            "edited": queries.is_edited(row),
+            "longest_hold": settings.LABBOOK["MAX_HOLD"] // 60,
+            "page": {
+                "now": time.time(),
+                "consoles": consoles,
+                "user": request.user.get_username(),
+                "may_type": _has_hands(request, row, "console"),
+                "may_end": access.may(request.user, "cancel", row),
+            },
         },
     )
 
@@ -82,6 +94,40 @@ def cancel(request: HttpRequest, job_id: int) -> HttpResponse:
     commands.request_cancel(job_id, reason, user=request.user, cause="web")
     messages.info(request, f"Job {job_id} is being cancelled.")
     return redirect("jobs:job", job_id)
+
+
+@require_POST
+@login_required
+def hold(request: HttpRequest, job_id: int) -> HttpResponse:
+    """Have a job held before its clean-up."""
+    minutes = request.POST.get("minutes", "").strip().replace(",", ".")
+    try:
+        seconds = round(float(minutes) * 60)
+    except (ValueError, OverflowError) as error:
+        raise Rejected(f"For how many minutes? {minutes[:20]!r} is no number.") from error
+    hand_commands.hold_job(
+        job_id,
+        seconds,
+        request.POST.get("reason", ""),
+        if_failed=request.POST.get("if_failed") == "1",
+        user=request.user,
+        cause="web",
+    )
+    return redirect("jobs:job", job_id)
+
+
+@require_POST
+@login_required
+def release(request: HttpRequest, job_id: int) -> HttpResponse:
+    """Let a held job go on to its clean-up."""
+    hand_commands.release_job(job_id, request.POST.get("reason", ""), user=request.user, cause="web")
+    return redirect("jobs:job", job_id)
+
+
+def _has_hands(request: HttpRequest, row: Job, deed: Literal["console", "hold"]) -> bool:
+    """Whether to offer it: who submitted a job that waits for its board will most likely have the right."""
+    mine = not row.board and access.is_submitter(request.user, row)
+    return mine or access.may(request.user, deed, row)
 
 
 def _tail(job_id: int, node: int) -> list[dict[str, Any]]:

@@ -62,6 +62,10 @@ class Api:
         ask = self.patiently if key else self.ask
         return self._json(ask("POST", path, parameters, content=content, headers=headers, source=source))
 
+    def delete(self, path: str) -> Any:
+        """Have something undone; returns what the lab answers, as JSON."""
+        return self._json(self.ask("DELETE", path))
+
     def pages(self, path: str, rows: str, **parameters: Any) -> Iterator[JsonObject]:
         """Yield the rows of a list, page by page."""
         while True:

@@ -14,7 +14,15 @@ from urllib.parse import quote
 
 from devices.management.cli import as_json, table
 from jobs.harmless import Harmless
-from jobs.terminal import JsonObject, Screen, ending, exit_status, plain_text, problem_lines
+from jobs.terminal import (
+    JsonObject,
+    Screen,
+    ending,
+    exit_status,
+    holding_words,
+    plain_text,
+    problem_lines,
+)
 from jobs.terminal_pages import event_line, job_page, job_table
 from lab.cli import following
 from lab.cli.api import Api
@@ -104,6 +112,23 @@ def cancel(api: Api, options: Namespace) -> int:
         _say(f"job {options.job} had ended already")
     else:
         _say(f"job {options.job} is {'canceled' if job['outcome'] else 'being canceled'}")
+    return 0
+
+
+def hold(api: Api, options: Namespace) -> int:
+    wish = {
+        "seconds": round(options.minutes * 60),
+        "reason": options.reason,
+        "if_failed": options.if_failed,
+    }
+    job = api.post(f"jobs/{options.job}/hold/", json.dumps(wish))
+    _say(as_json(job) if options.json else f"job {options.job} {holding_words(job['hold'])}")
+    return 0
+
+
+def release(api: Api, options: Namespace) -> int:
+    job = api.delete(f"jobs/{options.job}/hold/")
+    _say(as_json(job) if options.json else f"job {options.job} is not held (any more)")
     return 0
 
 

@@ -80,6 +80,18 @@ def parser() -> argparse.ArgumentParser:
     one = command("cancel", commands.cancel, "cancel a job: as soon as its host is clean")
     _job(one)
     one.add_argument("--reason", default="", help="shown on the job's page")
+    one = command(
+        "hold",
+        commands.hold,
+        "hold a job before its clean-up, to look at it",
+        "Its VMs go on to run, its host is not cleaned. Held already, it is held until so long from now.",
+    )
+    _job(one)
+    one.add_argument("--minutes", type=float, default=30.0, help="for how long (30)")
+    one.add_argument("--reason", default="", help="shown on the job's page")
+    one.add_argument("--if-failed", action="store_true", help="only if it fails, or a result of it does")
+    one = command("release", commands.release, "hold a job no longer")
+    _job(one)
     one = command("console", commands.console, "print what a node printed")
     _job(one)
     one.add_argument("node", help="name or number of the node; 0 is the host")

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jobs.runner import Stop
+from jobs.run_watch import Stop
 from jobs.worker_process import Ended, WorkerProcess
 from tests.support.databases import Database
 

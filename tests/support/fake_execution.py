@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from devices.domain.config import BoardConfig
 from jobs.domain.events import Check, CleanedUp, NodeClosed, PhaseStarted, ResultReported
+from jobs.execution.hands import Hands
 from jobs.execution.ports import Assignment, Cancellation, Consoles, Ending, Files, Reporter, Workplace
 from lab.kernel.deadline import Deadline
 
@@ -26,6 +27,7 @@ def run_job(
     cancel: Cancellation,
     deadline: Deadline,
     workplace: Workplace,
+    hands: Hands,
 ) -> Ending:
     words = assignment.definition.job_name.split()
     report.report(PhaseStarted(node=0, phase="test", what="pretending", at=time.time()))

@@ -77,7 +77,7 @@ class Machine:
                 equipment.open_console,
                 self.record,
                 name,
-                lambda text: witness.note("warning", text),
+                witness,
                 board.waits,
             )
         self._deployed: Mapping[str, str] | None = None

@@ -15,6 +15,7 @@ from devices.drivers.expect import Console, Match, Search
 from devices.drivers.signs import KERNEL, Sign
 from jobs.execution.boards.equipment import OpenConsole
 from jobs.execution.boards.shared_record import SharedRecord
+from jobs.execution.boards.witness import Witness
 from jobs.execution.boot import LINUX
 from lab.kernel.deadline import Deadline
 
@@ -37,11 +38,11 @@ class BoardConsole:
         opener: OpenConsole,
         record: SharedRecord,
         name: str,
-        note: Callable[[str], None],
+        witness: Witness,
         waits: Waits,
     ) -> None:
         self._config, self._opener, self._record, self._name = config, opener, record, name
-        self._note, self._waits = note, waits
+        self._witness, self._waits = witness, waits
         self._console: Console | None = None
         self._watcher: threading.Thread | None = None
         self._rest = threading.Event()
@@ -51,12 +52,18 @@ class BoardConsole:
     def open(self, deadline: Deadline) -> Console:
         """Return the console, opened if it is not open yet or its line was given up."""
         if self._console is not None and self._console.ended:
-            self._console.close()
-            self._console = None
+            self._hang_up()
         if self._console is None:
-            terminal = self._opener(self._config, deadline, self._note)
+            terminal = self._opener(self._config, deadline, lambda text: self._witness.note("warning", text))
             self._console = Console(terminal, self._take, self._name, pausing=False, waits=self._waits)
+            self._witness.opened(self._console)
         return self._console
+
+    def _hang_up(self) -> None:
+        console, self._console = self._console, None
+        if console is not None:
+            self._witness.closed(console)
+            console.close()
 
     @property
     def console(self) -> Console | None:
@@ -116,6 +123,4 @@ class BoardConsole:
 
     def close(self) -> None:
         self.rest()
-        if self._console is not None:
-            self._console.close()
-            self._console = None
+        self._hang_up()

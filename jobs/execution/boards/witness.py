@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from jobs.domain.events import Level, Phase, Verdict
+from jobs.execution.hands import Typewriter
 from jobs.execution.run import Run
 
 
@@ -28,12 +29,18 @@ class Witness(Protocol):
     def record(self, data: bytes) -> int:
         """Keep what the console printed; returns where it lies."""
 
+    def opened(self, console: Typewriter) -> None:
+        """People may type on this console from now on."""
+
+    def closed(self, console: Typewriter) -> None:
+        """It is gone."""
+
 
 class Recorded:
     """A run's host, in its journal."""
 
     def __init__(self, run: Run) -> None:
-        self._journal, self._record = run.journal, run.recorder(0)
+        self._run, self._journal, self._record = run, run.journal, run.recorder(0)
 
     def phase(self, phase: Phase, what: str) -> None:
         self._journal.phase(0, phase, what)
@@ -54,6 +61,12 @@ class Recorded:
 
     def record(self, data: bytes) -> int:
         return self._record(data)
+
+    def opened(self, console: Typewriter) -> None:
+        self._run.attach(0, console)
+
+    def closed(self, console: Typewriter) -> None:
+        self._run.detach(0, console)
 
 
 class Unrecorded:
@@ -82,3 +95,9 @@ class Unrecorded:
     def record(self, data: bytes) -> int:
         self._printed += len(data)
         return self._printed - len(data)
+
+    def opened(self, console: Typewriter) -> None:
+        pass
+
+    def closed(self, console: Typewriter) -> None:
+        pass

@@ -23,6 +23,7 @@ from jobs.domain.definition.model import (
 from jobs.domain.events import CleanedUp, Fact, NodeClosed, NodePlan, NoteTaken, PhaseStarted, ResultReported
 from jobs.execution.boards.equipment import Equipment
 from jobs.execution.boards.lab import LAB
+from jobs.execution.hands import Hands
 from jobs.execution.ports import Assignment, Cancellation, Ending, Superseded, Workplace
 from jobs.execution.runner import run_job
 from lab.demo.images import GuestImages
@@ -152,6 +153,7 @@ class Lab:
         cancel: Cancellation | None = None,
         watching: Watching | None = None,
         deadline: Deadline | None = None,
+        hands: Hands | None = None,
         equipment: Equipment = LAB,
         installed: bool = True,
     ) -> Ran:
@@ -190,6 +192,7 @@ class Lab:
             cancel=cancel or Cancellation(),
             deadline=deadline or Deadline.after(timeout, "the job"),
             workplace=self.place,
+            hands=hands,
             equipment=equipment,
         )
         return Ran(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.domain import events as e
+from jobs.domain import hands_events as h
 from jobs.domain.words import describe
 from lab.kernel.events import Event, codec
 
@@ -147,6 +148,32 @@ SENTENCES: list[tuple[Event, str]] = [
         e.DeliveryEnded(number=2, attempt=4, ok=False, message="refused", again_at=None, at=1),
         "delivery 2 failed, it is given up: refused",
     ),
+    (h.ConsoleOpened(node=1, at=1), "the console of server can be typed on"),
+    (h.ConsoleClosed(node=1, at=1), "the console of server can no longer be typed on"),
+    (h.KeyboardTaken(node=1, user="erika", ticket=7, at=1), "erika took the keyboard of server"),
+    (
+        h.KeyboardGiven(node=1, user="erika", ticket=7, reason="its holder left", at=1),
+        "the keyboard of server is back from erika: its holder left",
+    ),
+    (
+        h.InputTyped(node=1, user="erika", text="echo hi\r\x03", offset=5, at=1),
+        "erika typed on server: echo hi⏎^C",
+    ),
+    (
+        h.HoldRequested(user="erika", seconds=1800, reason="", if_failed=True, at=1),
+        "erika has it held if it fails, for 30 min",
+    ),
+    (
+        h.HoldRequested(user="erika", seconds=90, reason="odd", if_failed=False, at=1),
+        "erika has it held before its clean-up, for 90 s, because: odd",
+    ),
+    (h.HoldStarted(until=3661, at=1), "it is held until 01:01:01 UTC; clean-up waits"),
+    (
+        h.HoldExtended(user="bob", until=3661, reason="more", at=1),
+        "bob has it held until 01:01:01 UTC, because: more",
+    ),
+    (h.HoldReleased(user="bob", reason="", at=1), "bob lets it go on to its clean-up"),
+    (h.HoldEnded(reason="its time is over", at=1), "it is held no more: its time is over"),
 ]
 
 

@@ -1,0 +1,46 @@
+"""What the API takes and gives about keyboards and holds."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+
+class Keyboard(TypedDict):
+    """Somebody may type on a node's console."""
+
+    node: int
+    user: str
+    ticket: int
+    since: float
+
+
+class TakenKeyboard(Keyboard):
+    """Yours; after `idle` seconds without a key it is given back."""
+
+    idle: int
+
+
+class TypedKeys(TypedDict):
+    """`ticket`: that came with the keyboard."""
+
+    ticket: int
+    text: str
+
+
+class Hold(TypedDict):
+    """`if_failed`: only if it fails, or one of its results does."""
+
+    seconds: int
+    reason: NotRequired[str]
+    if_failed: NotRequired[bool]
+
+
+class Held(TypedDict):
+    """It is held since then, until then; null: it is to be held when its work is done."""
+
+    user: str
+    seconds: int
+    reason: str
+    if_failed: bool
+    since: float | None
+    until: float | None

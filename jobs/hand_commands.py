@@ -1,0 +1,136 @@
+"""What people may do to a running job with their hands: take a keyboard, type, give it back; hold the job.
+
+Commands like those of `jobs.commands`: pages, API, sockets and command lines all call these.
+"""
+
+from __future__ import annotations
+
+import time
+
+from django.conf import settings
+from django.db import transaction
+
+from jobs import access
+from jobs.commands import retried
+from jobs.domain import hand_rules
+from jobs.domain import job as life
+from jobs.domain.hands import Keyboard
+from jobs.loading import load_job
+from jobs.models import Job as JobRow
+from jobs.models import KeyboardInput
+from jobs.sight import User
+from lab.eventstore import live
+from lab.eventstore.store import store
+from lab.kernel.errors import NotPermitted, Rejected
+from lab.kernel.events import Event, Meta
+from lab.kernel.ports import Append
+
+MOST_TYPED = 16 * 1024
+"""Bytes that may be typed at once. More comes in several pieces."""
+LONGEST_REASON = 500
+
+
+def take_keyboard(number: int, node: int, *, user: User, cause: str) -> Keyboard:
+    """Take the keyboard of a node: from now on only this user types there.
+
+    Raises `hand_rules.Taken` where somebody else has it, `Rejected` where nobody can type.
+    """
+    access.require(user, "console", number)
+    name = user.get_username()
+
+    def once() -> Keyboard:
+        job, version = load_job(number)
+        ticket = version + 1  # given once, and rises with every taking
+        events = hand_rules.take_keyboard(job, node, user=name, ticket=ticket, at=time.time())
+        _append(number, version, events, Meta(actor=name, cause=cause))
+        return Keyboard(node=node, user=name, ticket=ticket, since=time.time())
+
+    return retried(once)
+
+
+def give_keyboard(
+    number: int, node: int, *, ticket: int | None = None, reason: str, user: User, cause: str
+) -> bool:
+    """Give a keyboard back; returns whether it was still taken.
+
+    `ticket`: only if it is that taking. Without one the keyboard of somebody else can be taken away, by who
+    may cancel the job.
+    """
+    access.require(user, "see", number)
+    name = user.get_username()
+
+    def once() -> bool:
+        job, version = load_job(number)
+        hand_rules.name_of(job, node)
+        held = hand_rules.keyboard_of(job, node)
+        if held is not None and held.user != name and not access.may(user, "cancel", number):
+            raise NotPermitted(
+                f"{held.user} has the keyboard: only {held.user} and who may cancel the job can give it back."
+            )
+        events = hand_rules.give_keyboard(job, node, ticket=ticket, reason=reason, at=time.time())
+        if not events:
+            return False
+        _append(number, version, events, Meta(actor=name, cause=cause))
+        return True
+
+    return retried(once)
+
+
+def type_keys(number: int, node: int, ticket: int, data: bytes, *, user: User) -> None:
+    """Type on a node's console. What reaches it is recorded there, by the worker that runs the job.
+
+    Raises `Rejected` if the ticket is not (any more) the one by which this user has the keyboard.
+    """
+    if not data:
+        return
+    if len(data) > MOST_TYPED:
+        raise Rejected(f"At most {MOST_TYPED} bytes can be typed at once, not {len(data)}.")
+    with transaction.atomic():
+        taken = JobRow.objects.filter(pk=number).values_list("keyboards", flat=True).first() or []
+        if {(one["node"], one["ticket"], one["user"]) for one in taken}.isdisjoint(
+            {(node, ticket, user.get_username())}
+        ):
+            raise Rejected("This keyboard was given back, or somebody else has it: nothing was typed.")
+        KeyboardInput.objects.create(job=number, node=node, ticket=ticket, data=data)
+        live.ring_on_commit()
+
+
+def hold_job(
+    number: int, seconds: int, reason: str = "", *, if_failed: bool = False, user: User, cause: str
+) -> None:
+    """Have a job held when its work is done, before its clean-up; held already, until so long from now."""
+    access.require(user, "hold", number)
+    name = user.get_username()
+
+    def once() -> None:
+        job, version = load_job(number)
+        events = hand_rules.hold(
+            job,
+            user=name,
+            seconds=seconds,
+            reason=reason.strip()[:LONGEST_REASON],
+            if_failed=if_failed,
+            longest=int(settings.LABBOOK["MAX_HOLD"]),
+            at=time.time(),
+        )
+        _append(number, version, events, Meta(actor=name, cause=cause))
+
+    retried(once)
+
+
+def release_job(number: int, reason: str = "", *, user: User, cause: str) -> None:
+    """Let a held job go on to its clean-up, or one that is to be held end as usual."""
+    access.require(user, "hold", number)
+    name = user.get_username()
+
+    def once() -> None:
+        job, version = load_job(number)
+        events = hand_rules.release(job, user=name, reason=reason.strip()[:LONGEST_REASON], at=time.time())
+        if events:
+            _append(number, version, events, Meta(actor=name, cause=cause))
+
+    retried(once)
+
+
+def _append(number: int, version: int, events: list[Event], meta: Meta) -> None:
+    store.append(Append(stream=life.stream(number), expected=version, events=events), meta=meta)

@@ -1,0 +1,323 @@
+"""Hands on a running job: from who types to the console and into the log, on both databases."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django import Settings
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+
+from jobs import commands, hand_commands, queries
+from jobs.domain import job as life
+from jobs.domain.events import Failure
+from jobs.domain.hand_rules import Taken
+from jobs.domain.hands_events import ConsoleOpened, HoldEnded, HoldStarted
+from jobs.execution.hands import Hands
+from jobs.execution.ports import Cancellation
+from jobs.loading import job_state
+from jobs.log_writer import LogWriter
+from jobs.models import Job, KeyboardInput
+from jobs.recorder import Recorder
+from jobs.run_watch import Stop, watched
+from lab.eventstore.rebuild import rebuild
+from lab.eventstore.store import store
+from lab.kernel.aggregate import fold
+from lab.kernel.deadline import Deadline
+from lab.kernel.errors import InfrastructureError, NotFound, NotPermitted, Rejected
+from tests.support.databases import Database
+from tests.support.jobs import definition, make_inventory, make_user, started, submit
+from tests.support.web import WebServer
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+class Echo:
+    """A console that prints what is typed, as a shell's terminal does."""
+
+    def __init__(self, writer: LogWriter, node: int) -> None:
+        self._writer, self._node = writer, node
+        self.typed = bytearray()
+        self.broken = ""
+
+    def send(self, data: bytes, deadline: Deadline) -> None:
+        if self.broken:
+            raise InfrastructureError(self.broken)
+        self.typed += data
+        self._writer.write(self._node, data.replace(b"\r", b"\r\n"))
+
+
+class Running:
+    """A job that runs, with a console on node 1."""
+
+    def __init__(self, recorder: Recorder, writer: LogWriter, hands: Hands, cancel: Cancellation) -> None:
+        self.number, self.recorder, self.writer = recorder.number, recorder, writer
+        self.hands, self.cancel = hands, cancel
+        self.console = Echo(writer, 1)
+        hands.attach(1, self.console)
+        writer.report(ConsoleOpened(node=1, at=time.time()))
+        writer.flush()
+
+    @property
+    def row(self) -> Job:
+        return Job.objects.get(pk=self.number)
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        return [one["data"] for one in queries.job_events(self.number) if one["type"] == f"job.{kind}"]
+
+
+@pytest.fixture
+def erika(database: Database) -> User:
+    make_inventory()
+    return make_user()
+
+
+@pytest.fixture
+def bob(erika: User) -> User:
+    return make_user("bob")
+
+
+@contextmanager
+def running(user: User) -> Iterator[Running]:
+    _, recorder = started(user)
+    writer = LogWriter(recorder, max_console=100_000)
+    hands, cancel = Hands(), Cancellation()
+    try:
+        with watched(recorder, writer, cancel, hands, Stop()):
+            yield Running(recorder, writer, hands, cancel)
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+def run(erika: User) -> Iterator[Running]:
+    with running(erika) as one:
+        yield one
+
+
+def take(run: Running, user: User) -> int:
+    return hand_commands.take_keyboard(run.number, 1, user=user, cause="test").ticket
+
+
+def test_what_is_typed_reaches_the_console_and_who_typed_it_is_kept(run: Running, erika: User) -> None:
+    ticket = take(run, erika)
+    for key in "echo hi\r":
+        hand_commands.type_keys(run.number, 1, ticket, key.encode(), user=erika)
+    until(lambda: run.console.typed == b"echo hi\r")
+    until(lambda: run.told("input_typed"))
+    (typed,) = run.told("input_typed")
+    assert (typed["user"], typed["node"], typed["text"], typed["offset"]) == ("erika", 1, "echo hi\r", 0)
+    hand_commands.type_keys(run.number, 1, ticket, b"no end", user=erika)
+    assert hand_commands.give_keyboard(run.number, 1, ticket=ticket, reason="left", user=erika, cause="test")
+    with pytest.raises(Rejected, match="given back"):
+        hand_commands.type_keys(run.number, 1, ticket, b"late", user=erika)
+    until(lambda: not KeyboardInput.objects.exists())
+    run.writer.flush()
+    # What was under way when it was given back may have come too late: then it was not typed, and not kept.
+    assert "".join(one["text"] for one in run.told("input_typed")) == run.console.typed.decode()
+    assert [one["reason"] for one in run.told("keyboard_given")] == ["left"]
+
+
+def test_what_does_not_get_there_is_said_and_not_recorded_as_typed(run: Running, erika: User) -> None:
+    run.console.broken = "it does not read"
+    hand_commands.type_keys(run.number, 1, take(run, erika), b"hello\r", user=erika)
+    until(lambda: run.told("note_taken"))
+    assert run.told("note_taken")[0]["text"] == "what erika types does not get there: it does not read"
+    assert run.told("input_typed") == []
+
+
+def test_an_idle_keyboard_is_given_back(erika: User, settings: Settings) -> None:
+    settings.LABBOOK = {**django_settings.LABBOOK, "KEYBOARD_IDLE": 0.6}
+    with running(erika) as run:
+        take(run, erika)
+        until(lambda: run.row.keyboards)
+        until(lambda: not run.row.keyboards)
+        assert [one["reason"] for one in run.told("keyboard_given")] == ["nothing was typed for 1 s"]
+
+
+def test_only_who_has_the_right_may_lay_hands_on_a_job(run: Running, erika: User, bob: User) -> None:
+    with pytest.raises(NotPermitted, match="bob may not type into the consoles of job 1: that needs"):
+        take(run, bob)
+    with pytest.raises(NotPermitted, match="bob may not hold job 1 before its clean-up: that needs"):
+        hand_commands.hold_job(run.number, 600, user=bob, cause="test")
+    with pytest.raises(NotPermitted):
+        hand_commands.release_job(run.number, user=bob, cause="test")
+    ticket = take(run, erika)
+    with pytest.raises(Rejected, match="somebody else has it"):
+        hand_commands.type_keys(run.number, 1, ticket, b"x", user=bob)
+    with pytest.raises(NotPermitted, match="erika has the keyboard"):
+        hand_commands.give_keyboard(run.number, 1, reason="mine", user=bob, cause="test")
+    boss = make_user("boss", is_superuser=True)
+    with pytest.raises(Taken):
+        take(run, boss)
+    assert hand_commands.give_keyboard(run.number, 1, reason="enough", user=boss, cause="test")
+    assert take(run, boss) > ticket
+    private = submit(erika, definition(visibility="private"))
+    with pytest.raises(NotFound):
+        hand_commands.take_keyboard(private, 1, user=bob, cause="test")
+
+
+def test_a_hold_reaches_the_run_and_the_row_is_the_fold_of_the_stream(run: Running, erika: User) -> None:
+    hand_commands.hold_job(run.number, 600, "odd", user=erika, cause="test")
+    wish = run.hands.wanted(failed=False)
+    assert wish is not None
+    assert (wish.user, wish.seconds, wish.reason, wish.until) == ("erika", 600, "odd", None)
+    now = time.time()
+    run.writer.report(HoldStarted(until=now + 600, at=now))
+    run.writer.flush()
+    until(lambda: (one := run.hands.wish) is not None and one.until == now + 600)
+    hand_commands.hold_job(run.number, 1200, user=erika, cause="test")
+    until(lambda: (one := run.hands.wish) is not None and one.until is not None and one.until > now + 1100)
+    with pytest.raises(Rejected, match="may be held for 120 min in all"):
+        hand_commands.hold_job(run.number, 7200, user=erika, cause="test")
+    take(run, erika)
+    stream = [one.event for one in store.read(life.stream(run.number))]
+    state = fold(life.apply, life.Job(number=run.number), stream)
+    assert job_state(run.row) == state
+    assert state.hold is not None
+    hand_commands.release_job(run.number, "seen enough", user=erika, cause="test")
+    until(lambda: run.hands.wish is None)
+    run.writer.report(HoldEnded(reason="it was let go", at=time.time()))
+    run.writer.flush()
+    assert queries.job_snapshot(erika, run.number)["hold"] is None
+
+
+def test_the_end_of_a_job_ends_keyboards_and_holds(run: Running, erika: User) -> None:
+    take(run, erika)
+    hand_commands.hold_job(run.number, 600, user=erika, cause="test")
+    commands.request_cancel(run.number, "enough", user=erika, cause="test")
+    assert run.row.hold is None
+    run.writer.flush()
+    run.recorder.resync(0)
+    run.recorder.finish(outcome="canceled", failure=Failure(kind="canceled", message=""))
+    assert (run.row.keyboards, run.row.consoles, run.row.hold) == ([], [], None)
+    with pytest.raises(Rejected, match="has ended"):
+        take(run, erika)
+
+
+class Window:
+    """A page's socket that has, or wants, a keyboard."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+
+    def hears(self) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(self.socket.recv(timeout=20))
+        return said
+
+    def closed(self) -> tuple[int, str]:
+        with pytest.raises(ConnectionClosed) as info:
+            self.socket.recv(timeout=20)
+        assert info.value.rcvd is not None
+        return info.value.rcvd.code, info.value.rcvd.reason
+
+
+def test_a_page_has_the_keyboard_as_long_as_its_socket_is_open(
+    run: Running, erika: User, bob: User, database: Database, tmp_path: Path
+) -> None:
+    boss = make_user("boss", is_superuser=True)
+    with WebServer(database.url, tmp_path / "web.log") as web, ExitStack() as sockets:
+
+        def window(user: User | None, node: int = 1) -> Window:
+            client = Client()
+            if user is not None:
+                client.force_login(user)
+            cookies = "; ".join(f"{one.key}={one.value}" for one in client.cookies.values())
+            path = f"ws/jobs/{run.number}/nodes/{node}/keyboard/"
+            headers = {"Cookie": cookies} if cookies else {}
+            return Window(sockets.enter_context(web.connect(path, additional_headers=headers)))
+
+        first = window(erika)
+        ticket = first.hears()["taken"]
+        assert run.row.keyboards[0]["ticket"] == ticket
+        assert window(None).closed()[0] == 4403
+        assert window(bob).closed()[0] == 4403
+        code, words = window(boss).closed()
+        assert (code, words) == (4409, "erika has the keyboard of guest: only one can type at a time")
+        assert window(boss, 0).closed()[0] == 4409
+        assert window(boss, 7).closed()[0] == 4404
+
+        delays = []
+        for number in range(10):
+            began = time.monotonic()
+            first.socket.send(b"%d" % number)
+            until(lambda: len(run.console.typed) > number)  # noqa: B023
+            delays.append(time.monotonic() - began)
+        first.socket.send(b"\r")
+        until(lambda: run.console.typed == b"0123456789\r")
+        assert sorted(delays)[5] < 0.5, delays
+
+        second = window(erika)
+        assert first.hears() == {"given": "taken in another window"}
+        assert first.closed() == (4410, "taken in another window")
+        assert second.hears()["taken"] > ticket
+        second.socket.close()
+        until(lambda: not run.row.keyboards)
+        assert [one["reason"] for one in run.told("keyboard_given")] == [
+            *("taken in another window", "its holder left")
+        ]
+
+        third = window(erika)
+        third.hears()
+        hand_commands.give_keyboard(run.number, 1, reason="enough", user=boss, cause="test")
+        assert third.hears() == {"given": "enough"}
+        assert third.closed()[0] == 4410
+
+
+def test_programs_take_a_keyboard_type_and_hold_by_the_api(run: Running, erika: User) -> None:
+    client = Client()
+    client.force_login(erika)
+    keyboard = f"/api/v1/jobs/{run.number}/nodes/1/keyboard/"
+
+    def send(path: str, **fields: object) -> Any:
+        return client.post(path, fields, content_type="application/json")
+
+    taken = send(keyboard)
+    assert taken.status_code == 201, taken.content
+    assert taken.json()["idle"] == 300
+    keys = send(f"{keyboard}keys/", ticket=taken.json()["ticket"], text="ls\r")
+    assert keys.status_code == 202, keys.content
+    until(lambda: run.console.typed == b"ls\r")
+    assert send(f"{keyboard}keys/", ticket=1, text="ls\r").status_code == 409
+    assert send(f"{keyboard}keys/", text="ls\r").status_code == 400
+    assert client.delete(keyboard).status_code == 204
+    assert run.told("keyboard_given")[0]["reason"] == "erika gave it back"
+    hold = f"/api/v1/jobs/{run.number}/hold/"
+    assert send(hold, seconds="soon").status_code == 400
+    held = send(hold, seconds=600, reason="odd", if_failed=True)
+    assert held.status_code == 202, held.content
+    assert held.json()["hold"] == {
+        "user": "erika",
+        "seconds": 600,
+        "reason": "odd",
+        "if_failed": True,
+        "since": None,
+        "until": None,
+    }
+    assert client.delete(hold).json()["hold"] is None
+
+
+def test_rebuilt_tables_know_of_hands_as_well(run: Running, erika: User) -> None:
+    take(run, erika)
+    hand_commands.hold_job(run.number, 600, user=erika, cause="test")
+    before = run.row
+    rebuild(["jobs"])
+    after = run.row
+    assert (after.keyboards, after.consoles, after.hold) == (before.keyboards, before.consoles, before.hold)
+    assert after.hold
