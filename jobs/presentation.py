@@ -20,6 +20,7 @@ class Verdict:
 QUEUED = Verdict(word="Waiting", tone="idle", icon="hourglass")
 ASSIGNED = Verdict(word="Starting", tone="run", icon="player-play")
 RUNNING = Verdict(word="Running", tone="run", icon="player-play")
+HELD = Verdict(word="Held", tone="wait", icon="clock-pause")
 CANCELING = Verdict(word="Cancelling", tone="wait", icon="ban")
 CANCELED = Verdict(word="Cancelled", tone="idle", icon="ban")
 INCOMPLETE = Verdict(word="Incomplete", tone="fail", icon="alert-triangle")
@@ -32,6 +33,8 @@ STATES = {"queued": QUEUED, "assigned": ASSIGNED, "running": RUNNING, "canceling
 
 def verdict(job: Mapping[str, Any]) -> Verdict:
     """Return the one word for a job in a list: what state it is in, or how it ended."""
+    if job["state"] == "running" and (job.get("hold") or {}).get("since") is not None:
+        return HELD
     if job["state"] != "finished":
         return STATES[job["state"]]
     if job["outcome"] == "canceled":

@@ -12,15 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from devices.domain.config import Waits
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError
-
-TYPE_WITHIN = 5.0
-"""Seconds in which a console must take what somebody typed."""
 
 
 class Typewriter(Protocol):
     """A console that can be typed on."""
+
+    @property
+    def waits(self) -> Waits:
+        """How patient it is."""
 
     def send(self, data: bytes, deadline: Deadline) -> None:
         """Type. Raises what is wrong with the console."""
@@ -81,7 +83,7 @@ class Hands:
             console = consoles[-1] if consoles else None
         if console is None:
             raise NoConsole("its console is not open")
-        console.send(data, Deadline.after(TYPE_WITHIN, "typing"))
+        console.send(data, Deadline.after(console.waits.typing, "typing"))
 
     # -- holding ---------------------------------------------------------------------------------------
 

@@ -19,8 +19,6 @@ from jobs.execution.run import Run
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import JobError
 
-SHELL_WITHIN = 20.0
-"""Seconds that the host has to give a shell."""
 LOOK_EVERY = 0.2
 SHELL = """cd {folder} 2>/dev/null || cd /
 export LABBOOK_HANDLE={handle} LABBOOK_FOLDER={folder} TERM=xterm-256color
@@ -99,14 +97,15 @@ class Holding:
             return
         script = SHELL.format(folder=quote(arrival.place.folder), handle=quote(arrival.place.handle))
         try:
+            within = self._run.assignment.board.command_timeout
             terminal = arrival.line.terminal(
-                script, Deadline.after(SHELL_WITHIN, "a shell on the host", stop=self._why_stop)
+                script, Deadline.after(within, "a shell on the host", stop=self._why_stop)
             )
         except JobError as exc:
             self._run.journal.note(0, "warning", f"there is no shell on the host to type on: {exc}")
             return
         record = stack.enter_context(arrival.machine.record.leading())
-        console = Console(terminal, record, self._run.host.name)
+        console = Console(terminal, record, self._run.host.name, waits=self._run.assignment.board.waits)
         console.let_go()
         stack.callback(console.close)
         stack.enter_context(self._run.typed_on(0, console))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,65 +21,19 @@ from jobs import commands, hand_commands, queries
 from jobs.domain import job as life
 from jobs.domain.events import Failure
 from jobs.domain.hand_rules import Taken
-from jobs.domain.hands_events import ConsoleOpened, HoldEnded, HoldStarted
-from jobs.execution.hands import Hands
-from jobs.execution.ports import Cancellation
+from jobs.domain.hands_events import HoldEnded, HoldStarted
 from jobs.loading import job_state
-from jobs.log_writer import LogWriter
-from jobs.models import Job, KeyboardInput
-from jobs.recorder import Recorder
-from jobs.run_watch import Stop, watched
+from jobs.models import KeyboardInput
 from lab.eventstore.rebuild import rebuild
 from lab.eventstore.store import store
 from lab.kernel.aggregate import fold
-from lab.kernel.deadline import Deadline
-from lab.kernel.errors import InfrastructureError, NotFound, NotPermitted, Rejected
+from lab.kernel.errors import NotFound, NotPermitted, Rejected
 from tests.support.databases import Database
-from tests.support.jobs import definition, make_inventory, make_user, started, submit
+from tests.support.hands import Running, running, until
+from tests.support.jobs import definition, make_inventory, make_user, submit
 from tests.support.web import WebServer
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-class Echo:
-    """A console that prints what is typed, as a shell's terminal does."""
-
-    def __init__(self, writer: LogWriter, node: int) -> None:
-        self._writer, self._node = writer, node
-        self.typed = bytearray()
-        self.broken = ""
-
-    def send(self, data: bytes, deadline: Deadline) -> None:
-        if self.broken:
-            raise InfrastructureError(self.broken)
-        self.typed += data
-        self._writer.write(self._node, data.replace(b"\r", b"\r\n"))
-
-
-class Running:
-    """A job that runs, with a console on node 1."""
-
-    def __init__(self, recorder: Recorder, writer: LogWriter, hands: Hands, cancel: Cancellation) -> None:
-        self.number, self.recorder, self.writer = recorder.number, recorder, writer
-        self.hands, self.cancel = hands, cancel
-        self.console = Echo(writer, 1)
-        hands.attach(1, self.console)
-        writer.report(ConsoleOpened(node=1, at=time.time()))
-        writer.flush()
-
-    @property
-    def row(self) -> Job:
-        return Job.objects.get(pk=self.number)
-
-    def told(self, kind: str) -> list[dict[str, Any]]:
-        return [one["data"] for one in queries.job_events(self.number) if one["type"] == f"job.{kind}"]
 
 
 @pytest.fixture
@@ -91,18 +45,6 @@ def erika(database: Database) -> User:
 @pytest.fixture
 def bob(erika: User) -> User:
     return make_user("bob")
-
-
-@contextmanager
-def running(user: User) -> Iterator[Running]:
-    _, recorder = started(user)
-    writer = LogWriter(recorder, max_console=100_000)
-    hands, cancel = Hands(), Cancellation()
-    try:
-        with watched(recorder, writer, cancel, hands, Stop()):
-            yield Running(recorder, writer, hands, cancel)
-    finally:
-        writer.close()
 
 
 @pytest.fixture

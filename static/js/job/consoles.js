@@ -11,11 +11,15 @@ import { doingOf, dotOf } from "./verdict.js";
 const SILENT = 20; // seconds after which silence is worth a word
 
 export class Consoles {
-  /** gap(): called when bytes are missing before a chunk; nothing of it was taken. */
-  constructor(root, job, { gap }) {
+  /**
+   * gap(): called when bytes are missing before a chunk; nothing of it was taken. heard(index, chunk): called
+   * with every chunk that was taken.
+   */
+  constructor(root, job, { gap, heard = () => {} }) {
     this.root = root;
     this.job = job;
     this.gap = gap;
+    this.heard = heard;
     this.panes = new Map();
     this.dirty = new Set();
     this.drawing = false;
@@ -42,6 +46,7 @@ export class Consoles {
           this.gap();
           break;
         }
+        this.heard(one.index, chunk);
       }
       this.dirty.add(one);
     }
@@ -60,7 +65,7 @@ export class Consoles {
       if (!one) continue;
       one.element.querySelector(".con-h .dot").className = `dot ${dotOf(node)}`;
       const doing = one.element.querySelector("[data-f=doing]");
-      setText(doing, doingOf(node, state.running));
+      setText(doing, doingOf(node, state.running, state));
       doing.title = doing.textContent;
       renderTransfer(one.element, node, doing.textContent);
       const tab = document.querySelector(`#tab-${node.index} .dot`);

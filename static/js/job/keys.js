@@ -1,6 +1,6 @@
 // Single keys of the job page. Never inside a field, never with a modifier.
 
-export function bindKeys({ consoles, tabs }) {
+export function bindKeys({ consoles, keyboards, tabs }) {
   const current = () => {
     const element = document.activeElement?.closest?.(".con") ?? consoles.maximised() ?? document.querySelector(".con.is-sel");
     return [...consoles.panes.values()].find((one) => one.element === element);
@@ -8,7 +8,8 @@ export function bindKeys({ consoles, tabs }) {
   const acts = {
     m: () => consoles.maximise(current().element),
     f: () => current().pane.follow(!current().pane.following),
-    w: () => document.getElementById("wrap").click(),
+    w: () => keyboards.toggle(current().index),
+    W: () => document.getElementById("wrap").click(),
     r: () => tabs.show("t-results"),
     e: () => tabs.show("t-events"),
     y: () => navigator.clipboard?.writeText(location.href),

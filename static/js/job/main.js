@@ -5,6 +5,8 @@ import { showFeed } from "../live/feed.js";
 import { LiveSocket } from "../live/socket.js";
 import { Consoles } from "./consoles.js";
 import { renderElapsed, renderHeader } from "./header.js";
+import { Hold } from "./hold.js";
+import { Keyboards } from "./keyboard.js";
 import { bindKeys } from "./keys.js";
 import { Results } from "./results.js";
 import { renderMessages, renderNotes, showEvents } from "./side.js";
@@ -34,13 +36,20 @@ let eventsLoaded = null; // the promise of them
 let loaded = false;
 
 gutter.start = startOf(state);
-const consoles = new Consoles(at("consoles"), snapshot, { gap: () => reconnectForGap() });
+const token = () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
+const consoles = new Consoles(at("consoles"), snapshot, {
+  gap: () => reconnectForGap(),
+  heard: (index, chunk) => keyboards?.feed(index, chunk),
+});
+let keyboards = null; // until the consoles are filled
+const hold = new Hold({ job: state.id, token });
 const results = new Results(at("results"), at("tally"), { open: openLine });
 const tabs = makeTabs(at("tabs"), (panel) => {
   if (panel.id === "p-events") loadEvents();
 });
 
 consoles.take(page.consoles);
+keyboards = new Keyboards(consoles, { job: state.id, page, note: at("hands-note"), token });
 render();
 
 const socket = new LiveSocket({
@@ -73,6 +82,7 @@ function render() {
   results.update(state, pendingResults);
   pendingResults = [];
   consoles.render(state);
+  keyboards.render(state);
   renderMessages(at("p-messages"), state);
   const notes = renderNotes(at("p-notes"), state);
   count("t-results", state.results.size);
@@ -85,6 +95,7 @@ function render() {
 function renderClocks() {
   const now = serverNow();
   renderElapsed(state);
+  hold.render(state);
   renderTimeline(at("timeline"), state);
   if (!at("tl-table").hidden) renderTable(at("tl-table"), state);
   renderWaits(at("waits"), state, now, (node) => consoles.silenceOf(node, state));
@@ -173,7 +184,7 @@ at("tl-switch").addEventListener("click", () => {
   at("tl-switch").setAttribute("aria-expanded", String(!table.hidden));
   renderClocks();
 });
-bindKeys({ consoles, tabs });
+bindKeys({ consoles, keyboards, tabs });
 addEventListener("resize", () => renderClocks());
 addEventListener("hashchange", () => goToHash());
 

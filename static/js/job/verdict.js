@@ -9,6 +9,7 @@ const STATES = {
 
 /** Return [word, tone, icon] for a job. */
 export function verdict(job) {
+  if (job.state === "running" && job.hold?.since) return ["Held", "wait", "clock-pause"];
   if (job.state !== "finished") return STATES[job.state];
   if (job.outcome === "canceled") return ["Cancelled", "idle", "ban"];
   if (job.outcome === "incomplete") return ["Incomplete", "fail", "alert-triangle"];
@@ -24,7 +25,9 @@ export function dotOf(node) {
 }
 
 /** Return what a node does now, in words. */
-export function doingOf(node, running = []) {
+export function doingOf(node, running = [], state = null) {
+  const stays = node.closed && state?.state === "running" && state.consoles?.includes(node.index);
+  if (stays) return `${node.index ? "still runs" : "a shell of its own"}: the job is ${state.hold?.since ? "held" : "to be held"}`;
   if (node.closed) return node.closed.reason ? `closed: ${node.closed.reason}` : "closed";
   const wait = node.waits;
   if (wait) return wait.kind === "vms" ? "waits for VMs" : `${wait.kind} ${wait.id}`;

@@ -1,0 +1,105 @@
+// A real terminal in the page, for who types: xterm.js, fitted to a Content-Security-Policy without inline
+// styles. What it would write into <style> elements goes into constructed style sheets (and what it would set as
+// a style attribute goes through the CSSOM, see tools/vendor_assets.py).
+import { Terminal } from "../../vendor/xterm-6.0.0/xterm.min.js";
+
+const SHEET = new URL("../../vendor/xterm-6.0.0/xterm.css", import.meta.url).href;
+export const COLUMNS = 80; // what shells on a serial line take for the width
+
+let sheetLoaded = null;
+
+/** Load the terminal's own style sheet, once. */
+export function loadStyles() {
+  sheetLoaded ??= new Promise((resolve) => {
+    const link = document.createElement("link");
+    link.rel = "stylesheet";
+    link.href = SHEET;
+    link.addEventListener("load", resolve);
+    link.addEventListener("error", resolve); // it can be typed in all the same
+    document.head.append(link);
+  });
+  return sheetLoaded;
+}
+
+/** Return an element that takes a style sheet's text where a <style> element would be refused. */
+function styleElement() {
+  const element = Document.prototype.createElement.call(document, "template");
+  const sheet = new CSSStyleSheet();
+  document.adoptedStyleSheets.push(sheet);
+  Object.defineProperty(element, "textContent", { get: () => "", set: (text) => sheet.replaceSync(text) });
+  element.remove = () => {
+    document.adoptedStyleSheets = document.adoptedStyleSheets.filter((one) => one !== sheet);
+    Element.prototype.remove.call(element);
+  };
+  return element;
+}
+
+/** Let a terminal open with style elements that the page's policy allows: it makes all of them then. */
+function open(terminal, element) {
+  document.createElement = (tag) => (tag === "style" ? styleElement() : Document.prototype.createElement.call(document, tag));
+  try {
+    terminal.open(element);
+  } finally {
+    delete document.createElement; // the prototype's own again
+  }
+}
+
+function theme() {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => {
+    // A custom property may be light-dark(): only a used value is a colour.
+    const probe = document.createElement("i");
+    probe.style.color = `var(${name})`;
+    document.body.append(probe);
+    const found = getComputedStyle(probe).color;
+    probe.remove();
+    return found || style.color;
+  };
+  const [red, green, yellow, blue, cyan] = ["--a-r", "--a-g", "--a-y", "--a-b", "--a-c"].map(colour);
+  const ink = colour("--con-ink");
+  return {
+    ...{ background: colour("--con"), foreground: ink, cursor: ink, selectionBackground: colour("--con-line") },
+    ...{ red, green, yellow, blue, cyan, brightRed: red, brightGreen: green, brightYellow: yellow, brightBlue: blue, brightCyan: cyan },
+  };
+}
+
+/**
+ * Return a terminal in `element`: {write(bytes), focus(), fit(), close()}. typed(text): called with what is
+ * typed; left(): when Ctrl ] is pressed.
+ */
+export async function openTerminal(element, { name, typed, left }) {
+  await loadStyles();
+  await document.fonts?.load("12px 'JetBrains Mono Variable'").catch(() => {});
+  const terminal = new Terminal({
+    ...{ cols: COLUMNS, rows: 24, scrollback: 5000, theme: theme() },
+    ...{ fontFamily: "'JetBrains Mono Variable', ui-monospace, monospace", fontSize: 12, screenReaderMode: true },
+  });
+  open(terminal, element);
+  terminal.textarea?.setAttribute("aria-label", `Type on the console of ${name}. Control and right bracket gives the keyboard back.`);
+  terminal.attachCustomKeyEventHandler((event) => {
+    if (!(event.ctrlKey && (event.key === "]" || event.code === "BracketRight"))) return true;
+    event.preventDefault();
+    if (event.type === "keydown") left();
+    return false;
+  });
+  terminal.onData(typed);
+  const fit = () => {
+    const screen = element.querySelector(".xterm-screen");
+    const height = screen ? screen.getBoundingClientRect().height / terminal.rows : 0;
+    const rows = height ? Math.floor((element.clientHeight - 4) / height) : 0;
+    if (rows >= 4 && rows !== terminal.rows) terminal.resize(COLUMNS, rows);
+  };
+  fit();
+  const watch = new ResizeObserver(fit);
+  watch.observe(element);
+  return {
+    terminal,
+    write: (bytes) => terminal.write(bytes),
+    focus: () => terminal.focus(),
+    fit,
+    close: () => {
+      watch.disconnect();
+      terminal.dispose();
+    },
+  };
+}

@@ -1,0 +1,116 @@
+"""Hands on the consoles of a job, in the browser: the terminal under the page's policy, the hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from jobs import hand_commands, queries
+from jobs.domain.hands_events import HoldStarted
+from tests.browser.conftest import Site
+from tests.support.browser import console
+from tests.support.hands import Running, running
+from tests.support.jobs import make_user, phase
+
+pytestmark = pytest.mark.e2e
+SCREEN = "#con-1 .con-t[data-ready] .xterm-rows"
+
+
+@pytest.fixture
+def run(asha: User) -> Iterator[Running]:
+    with running(asha) as one:
+        one.writer.write(1, b"\x1b[32mhello\x1b[0m from \x1b[38;2;200;100;50mthe guest\x1b[0m\r\n# ")
+        one.writer.report(phase(1, "test", "smoke"))
+        one.writer.flush()
+        yield one
+
+
+def watch(site: Site, user: User, run: Running) -> None:
+    site.log_in(user)
+    site.open(f"/jobs/{run.number}/")
+    site.wait(lambda: site.text("#feed").startswith("Live"), "the live feed")
+
+
+def press(site: Site, *keys: str) -> None:
+    ActionChains(site.driver).send_keys(*keys).perform()
+
+
+def test_somebody_takes_the_keyboard_types_and_gives_it_back(site: Site, asha: User, run: Running) -> None:
+    watch(site, asha, run)
+    assert not site.find("#con-0 [data-act=keyboard]").is_displayed(), "there is no console on the host"
+    site.find("#con-1 .con-b").click()
+    press(site, "w")
+    site.wait(lambda: "hello from the guest" in site.text(SCREEN), "the terminal with what was there before")
+    assert "A test runs here and goes on" in site.text("#con-1 .con-words")
+    press(site, "e", "c", "h", "o", " ", "ü", Keys.ENTER)
+    site.wait(lambda: "# echo ü" in site.text(SCREEN), "what was typed, from the console")
+    assert run.console.typed == "echo ü\r".encode()
+    site.wait(
+        lambda: "asha typed" in " ".join(one["text"] for one in queries.job_events(run.number)),
+        "the record of it",
+    )
+    drawn = site.run(
+        "const row = document.querySelector(given[0]).firstElementChild;"
+        "const colour = (word) => getComputedStyle([...row.children].find("
+        "  (one) => one.textContent.includes(word))).color;"
+        "return [row.getBoundingClientRect().height, colour('hello'), colour('guest')]",
+        SCREEN,
+    )
+    assert drawn[0] >= 12, "styles that the terminal makes are in force"
+    assert drawn[2] == "rgb(200, 100, 50)"
+    assert drawn[1] not in (drawn[2], "rgb(213, 220, 229)")
+    ActionChains(site.driver).key_down(Keys.CONTROL).send_keys("]").key_up(Keys.CONTROL).perform()
+    site.wait(lambda: not site.all("#con-1 .con-t"), "the rows again")
+    site.wait(lambda: not run.row.keyboards, "the keyboard is back")
+    assert run.told("keyboard_given")[0]["reason"] == "its holder left"
+    assert "echo ü" in site.text("#con-1 .con-rows")
+    assert site.driver.switch_to.active_element.get_attribute("data-act") == "keyboard"
+
+
+def test_others_see_who_types_and_may_take_it_away_only_if_they_may_end_the_job(
+    site: Site, asha: User, run: Running
+) -> None:
+    boss = make_user("boss", is_superuser=True)
+    ticket = hand_commands.take_keyboard(run.number, 1, user=boss, cause="test").ticket
+    watch(site, asha, run)
+    assert site.text("#con-1 .typist") == "boss types"
+    hand_commands.type_keys(run.number, 1, ticket, b"by boss\r", user=boss)
+    site.wait(lambda: "by boss" in site.text("#con-1 .con-rows"), "what the other one types")
+    site.find("#con-1 [data-act=keyboard]").click()
+    assert site.text("#dlg-away h2") == "Take the keyboard of guest from boss?"
+    site.find("#dlg-away .btn-danger").click()
+    site.wait(lambda: site.all("#con-1 .con-t[data-ready]"), "the keyboard")
+    hand_commands.take_keyboard(run.number, 1, user=asha, cause="test")
+    site.wait(lambda: "taken in another window" in site.text("#hands-note"), "that it is gone")
+    assert site.text("#con-1 .typist") == "you type in another window"
+    assert not site.all("#con-1 .con-t")
+
+
+def test_a_job_is_held_from_the_page(site: Site, asha: User, run: Running) -> None:
+    watch(site, asha, run)
+    site.find("#hold-job").click()
+    minutes = site.find("#dh-m")
+    minutes.clear()
+    minutes.send_keys("1000")
+    site.find("#dh-r").send_keys("look at the routes")
+    site.find("#dlg-hold .btn-primary").click()
+    site.wait(lambda: "a job can be held for 30 s to 120 min" in site.text("#dlg-hold .msg"), "the refusal")
+    assert len(console(site.driver)) == 1, "the browser, too, tells of the refusal"
+    minutes.clear()
+    minutes.send_keys("20")
+    site.find("#dlg-hold .btn-primary").click()
+    words = "Will be held for 20:00 when its work is done, by asha: look at the routes."
+    site.wait(lambda: words in site.text("#hold"), "what is to come")
+    now = time.time()
+    run.writer.report(HoldStarted(until=now + 1200, at=now))
+    site.wait(lambda: "Held until" in site.text("#hold") and "left)" in site.text("#hold"), "the hold")
+    assert "Held" in site.text("#pills")
+    assert site.text("#hold-job") == "Hold longer"
+    site.find("#hold [data-act=release]").click()
+    site.wait(lambda: not site.find("#hold").is_displayed(), "the end of it")
+    assert run.told("hold_released")[0]["user"] == "asha"
