@@ -15,7 +15,8 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db.models import Max, Q, QuerySet
 
 from devices import access
-from jobs import console_log, lab_view, rows, search
+from jobs import console_log, console_search, lab_view, rows, search
+from jobs.console_search import Found
 from jobs.domain import job as life
 from jobs.domain import scheduling
 from jobs.domain.events import JobSubmitted
@@ -304,6 +305,13 @@ def console_of(user: User, number: int, node: int) -> bool:
     if not Node.objects.filter(job=number, index=node).exists():
         raise NotFound(f"Job {number} has no node {node}.")
     return row.state == "finished"
+
+
+def search_consoles(user: User, number: int, text: str) -> list[Found]:
+    """The lines of all consoles of a job that hold a text. Raises `NotFound`."""
+    seen_job(user, number)
+    nodes = Node.objects.filter(job=number).order_by("index").values_list("index", flat=True)
+    return console_search.search(number, nodes, text)
 
 
 def keyboard_lost(number: int, node: int, ticket: int | None) -> str:

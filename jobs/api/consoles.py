@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import Any
 
 from django.http import FileResponse, HttpResponse, HttpResponseBase
@@ -10,12 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from jobs import console_log, files, queries
+from jobs import console_log, console_search, files, queries
 from jobs.api import shapes
 from jobs.api.answers import HARMLESS
 from jobs.api.errors import BadRequest
 from jobs.api.operations import BINARY, TEXT, limit, operation, query, shape
-from jobs.api.parameters import LARGEST, check_known, integer
+from jobs.api.parameters import LARGEST, check_known, integer, text
 from lab.kernel.errors import NotFound
 
 PIECE = 1024 * 1024
@@ -76,6 +77,25 @@ class Console(APIView):
                 **HARMLESS,
             },
         )
+
+
+class ConsoleSearch(APIView):
+    """The lines that hold a text, in the consoles of all nodes; letters A to Z match small and large."""
+
+    @operation(
+        "search_consoles",
+        "Look for a text in all consoles",
+        gives=shapes.FoundLines,
+        asks=[query("text", words=f"Up to {console_search.LONGEST} characters of a line.", required=True)],
+    )
+    def get(self, request: Request, number: int) -> Response:
+        check_known(request, ("text",))
+        wanted = text(request, "text")
+        queries.seen_job(request.user, number)
+        if not 1 <= len(wanted) <= console_search.LONGEST or "\n" in wanted:
+            raise BadRequest(f"text must be 1 to {console_search.LONGEST} characters of one line.")
+        found = queries.search_consoles(request.user, number, wanted)
+        return Response({"nodes": [asdict(one) for one in found]})
 
 
 class Attachment(APIView):

@@ -322,6 +322,19 @@ class ConsoleLines(TypedDict):
     lines: list[ConsoleLine]
 
 
+class FoundOnNode(TypedDict):
+    """`count` lines, the first of them by number, counted from 0; not `complete`: time was over."""
+
+    node: int
+    count: int
+    lines: list[int]
+    complete: bool
+
+
+class FoundLines(TypedDict):
+    nodes: list[FoundOnNode]
+
+
 class ConsoleTimes(TypedDict):
     """With ``times=1``: seconds since the epoch, bytes, newlines."""
 

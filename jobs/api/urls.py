@@ -66,6 +66,7 @@ urlpatterns = [
     path("jobs/<number:number>/cancel/", jobs.Cancel.as_view(), name="cancel"),
     path("jobs/<number:number>/resubmit/", jobs.Resubmit.as_view(), name="resubmit"),
     path("jobs/<number:number>/nodes/<number:index>/console/", consoles.Console.as_view(), name="console"),
+    path("jobs/<number:number>/search/", consoles.ConsoleSearch.as_view(), name="console-search"),
     path("jobs/<number:number>/hold/", hands.Hold.as_view(), name="hold"),
     path("jobs/<number:number>/nodes/<number:index>/keyboard/", hands.Keyboard.as_view(), name="keyboard"),
     path("jobs/<number:number>/nodes/<number:index>/keyboard/keys/", hands.Keys.as_view(), name="keys"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django import template
 from django.utils import timezone
@@ -49,6 +49,12 @@ def moment(value: datetime | str | None) -> SafeString | str:
         when.strftime("%Y-%m-%d %H:%M:%S"),
         when.strftime("%H:%M:%S" if today else "%d %b %H:%M"),
     )
+
+
+@register.filter
+def epoch(seconds: float | None) -> datetime | None:
+    """Return the time that is so many seconds since the epoch: for `moment`."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 @register.filter

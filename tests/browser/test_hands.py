@@ -114,3 +114,25 @@ def test_a_job_is_held_from_the_page(site: Site, asha: User, run: Running) -> No
     site.find("#hold [data-act=release]").click()
     site.wait(lambda: not site.find("#hold").is_displayed(), "the end of it")
     assert run.told("hold_released")[0]["user"] == "asha"
+
+
+def test_all_consoles_are_searched_and_hits_stepped_through(site: Site, asha: User, run: Running) -> None:
+    lines = [f"line {n}{' with a Needle' if n % 4000 == 5 else ''}\r\n" for n in range(10_000)]
+    for at in range(0, len(lines), 1000):
+        run.writer.write(0, "".join(lines[at : at + 1000]).encode())
+    run.writer.write(1, b"\r\nneedle\r\n")
+    run.writer.flush()
+    watch(site, asha, run)
+    press(site, "/")
+    press(site, "needle")
+    site.wait(lambda: site.text("[data-f=found]") == "4 lines: host 3, guest 1", "what was found")
+    assert site.text("#con-0 [data-f=hits]") == "3 hits"
+    press(site, Keys.ENTER)
+    site.wait(lambda: site.texts("#con-0 .at-line > span") == ["line 5 with a Needle"], "the first hit")
+    assert site.text("[data-f=found]").startswith("1 of 4 lines")
+    assert site.run("return [...CSS.highlights.get('found')].map(String)")[0].lower() == "needle"
+    site.find("#con-0 .con-b").click()
+    press(site, "]")
+    site.wait(lambda: site.texts("#con-0 .at-line > span") == ["line 4005 with a Needle"], "the next one")
+    press(site, "[", "[")
+    site.wait(lambda: site.texts("#con-1 .at-line > span") == ["needle"], "the last one, around the corner")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,11 +103,18 @@ def console(driver: webdriver.Chrome) -> list[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """One browser with a profile of its own for all tests of this process."""
+    with a_browser(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
+
+
+@contextlib.contextmanager
+def a_browser(profile: Path) -> Iterator[webdriver.Chrome]:
+    """A browser with a profile of its own."""
     if not (CHROMIUM.exists() and DRIVER.exists()):
         pytest.fail("These tests need a browser: apt-get install chromium chromium-driver (or make setup).")
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+    for argument in (*ARGUMENTS, f"--user-data-dir={profile}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))

@@ -69,7 +69,7 @@ class Running:
 @contextmanager
 def running(user: User) -> Iterator[Running]:
     _, recorder = started(user)
-    writer = LogWriter(recorder, max_console=100_000)
+    writer = LogWriter(recorder, max_console=10_000_000)
     hands, cancel = Hands(), Cancellation()
     try:
         with watched(recorder, writer, cancel, hands, Stop()):

@@ -98,6 +98,13 @@ export class Pane {
     });
   }
 
+  /** Return the number of the first line in view, or null. */
+  firstInView() {
+    const top = this.body.scrollTop;
+    const row = [...this.rows.children].find((one) => one.offsetTop + one.offsetHeight > top);
+    return row ? Number(row.dataset.n) : null;
+  }
+
   #row(n) {
     if (this.first === null || n < this.first || n > this.last) return null;
     return this.rows.children[n - this.first] ?? null;

@@ -1,6 +1,24 @@
 // Single keys of the job page. Never inside a field, never with a modifier.
 
-export function bindKeys({ consoles, keyboards, tabs }) {
+const SAID = 2500; // ms that "copied" stays
+
+/** Copy the address of the marked lines, or else of the first line in view. */
+export async function copyLink({ name, pane }) {
+  const marked = pane.marked.map((row) => Number(row.dataset.n));
+  const [low, high] = marked.length ? [marked[0], marked.at(-1)] : [pane.firstInView(), null];
+  if (!low) return;
+  const fragment = `#${name}-L${low}${high > low ? `-L${high}` : ""}`;
+  const told = document.getElementById("copied");
+  try {
+    await navigator.clipboard.writeText(new URL(fragment, location.href).href);
+    told.textContent = `Copied: ${fragment}`;
+  } catch {
+    told.textContent = "The browser does not let this page copy.";
+  }
+  setTimeout(() => (told.textContent = ""), SAID);
+}
+
+export function bindKeys({ consoles, keyboards, search, tabs }) {
   const current = () => {
     const element = document.activeElement?.closest?.(".con") ?? consoles.maximised() ?? document.querySelector(".con.is-sel");
     return [...consoles.panes.values()].find((one) => one.element === element);
@@ -10,9 +28,11 @@ export function bindKeys({ consoles, keyboards, tabs }) {
     f: () => current().pane.follow(!current().pane.following),
     w: () => keyboards.toggle(current().index),
     W: () => document.getElementById("wrap").click(),
+    "[": () => search.go(-1),
+    "]": () => search.go(1),
     r: () => tabs.show("t-results"),
     e: () => tabs.show("t-events"),
-    y: () => navigator.clipboard?.writeText(location.href),
+    y: () => copyLink(current()),
     "?": () => document.getElementById("keys").showModal(),
     Escape: () => consoles.maximised() && consoles.maximise(consoles.maximised(), false),
     End: () => document.activeElement?.closest?.(".con") && current().pane.follow(true),

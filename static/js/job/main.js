@@ -9,6 +9,7 @@ import { Hold } from "./hold.js";
 import { Keyboards } from "./keyboard.js";
 import { bindKeys } from "./keys.js";
 import { Results } from "./results.js";
+import { Search } from "./search.js";
 import { renderMessages, renderNotes, showEvents } from "./side.js";
 import { EventList, fromSnapshot, merge } from "./state.js";
 import { makeTabs } from "./tabs.js";
@@ -48,6 +49,7 @@ const tabs = makeTabs(at("tabs"), (panel) => {
   if (panel.id === "p-events") loadEvents();
 });
 
+const search = new Search(at("con-search"), consoles, snapshot);
 consoles.take(page.consoles);
 keyboards = new Keyboards(consoles, { job: state.id, page, note: at("hands-note"), token });
 render();
@@ -71,6 +73,7 @@ function take({ delta, events: rows, consoles: chunks, position }) {
     consoles.relabel();
   }
   consoles.take(chunks);
+  search.changed(state);
   showFeed("live", 0, state.position);
   if (delta) frame ??= setTimeout(render, Math.max(0, rendered + LEAST_PAUSE - performance.now()));
 }
@@ -184,7 +187,7 @@ at("tl-switch").addEventListener("click", () => {
   at("tl-switch").setAttribute("aria-expanded", String(!table.hidden));
   renderClocks();
 });
-bindKeys({ consoles, keyboards, tabs });
+bindKeys({ consoles, keyboards, search, tabs });
 addEventListener("resize", () => renderClocks());
 addEventListener("hashchange", () => goToHash());
 

@@ -76,9 +76,7 @@ function flags(state, { percent, start }) {
     const words = Object.entries(data ?? {}).map(([key, value]) => ` ${key}=${value}`).join("");
     const flag = element(`msg-${message}`, () => h("span", { class: "fl" }, id));
     flag.title = `${duration(at - start)}: ${sender?.name ?? node} sent ${id}${words}`;
-    const dot = element(`dot-${message}`, () => h("i", { class: "mk-dot" }));
-    dot.style.top = `${LANE + ROW * state.nodes.indexOf(sender) + ROW / 2 - 3}px`;
-    marks.push(place(flag, percent(at)), place(dot, percent(at)));
+    marks.push(place(flag, percent(at)), place(markOf(state, { node, message, at, id }), percent(at)));
   }
   for (const barrier of barriers(state)) {
     const line = element(`sync-${barrier.key}`, () => h("div", { class: "mk-sync" }));
@@ -87,6 +85,29 @@ function flags(state, { percent, start }) {
     marks.push(place(line, percent(barrier.at)), place(flag, percent(barrier.at)));
   }
   return marks;
+}
+
+const middleOf = (row) => LANE + ROW * row + ROW / 2;
+
+/** A message: a dot in the sender's row and, once somebody got it, an arrow to the furthest who did. */
+function markOf(state, { node, message, at, id }) {
+  const from = state.nodes.findIndex((one) => one.index === node);
+  const far = receiversOf(state, { node, at, id })
+    .map((index) => state.nodes.findIndex((one) => one.index === index))
+    .reduce((best, row) => (Math.abs(row - from) > Math.abs(best - from) ? row : best), from);
+  const mark = element(`mark-${message}`, () => h("i"));
+  mark.className = far === from ? "mk-dot" : far < from ? "mk up" : "mk";
+  mark.style.top = far === from ? `${middleOf(from) - 3}px` : `${middleOf(Math.min(from, far))}px`;
+  mark.style.height = far === from ? "" : `${ROW * Math.abs(far - from)}px`;
+  return mark;
+}
+
+/** Return who waited for a message and got it: waits of its id that ended well, not before it was sent. */
+function receiversOf(state, { node, at, id }) {
+  return [...state.waits.values()]
+    .filter((one) => one.kind.startsWith("wait") && one.id === id && one.ok && one.end !== null && one.node !== node)
+    .filter((one) => one.end >= at - 0.5)
+    .map((one) => one.node);
 }
 
 /** Barriers that opened: waits of kind sync with the same id that ended well at the same time. */
