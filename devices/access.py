@@ -150,6 +150,22 @@ def check_people(access: Access, before: Access) -> None:
             raise Rejected(f"access: there is no {kind} {missing[0]!r}.")
 
 
+def check_key(actor: Actor, permission: str, layers: list[Access]) -> None:
+    """Raise `Rejected` if, with these lists, the actor could not change them back."""
+    if not has_permission(actor, permission):
+        alone = replace(person(actor), boards=frozenset(), types=frozenset())
+        if not allows(resolve(layers), "administer", alone):
+            raise Rejected(
+                f"With this you could not change it back: keep user:{alone.name} or a group of yours in the "
+                "list administer, or ask one of the others there to take you off."
+            )
+
+
+def type_access(name: str) -> list[Access]:
+    """The lists that hold where something of this type, or based on it, says nothing; the nearest first."""
+    return Lists().layers_of(name)
+
+
 # -- all of them ---------------------------------------------------------------------------------
 
 
@@ -170,13 +186,14 @@ class Lists:
 
     def of_type(self, name: str) -> Rules:
         """What holds for a type. For one that there is not, what the lab says."""
-        return resolve(self._of(name))
+        return resolve(self.layers_of(name))
 
     def of_board(self, device_type: str, access: Access) -> Rules:
         """What holds for a board of this type with these lists of its own."""
-        return resolve([access, *self._of(device_type)])
+        return resolve([access, *self.layers_of(device_type)])
 
-    def _of(self, name: str) -> list[Access]:
+    def layers_of(self, name: str) -> list[Access]:
+        """The lists of a type, of what it is based on, and of the lab."""
         if name not in self._layers:
             chain: list[str] = []
             here = name

@@ -20,7 +20,7 @@ from typing import Any, TypeGuard, TypeVar
 from django.db import transaction
 
 from devices import availability, holding, seen
-from devices.access import check_people, permit, permit_type
+from devices.access import check_key, check_people, permit, permit_type, type_access
 from devices.checking import check_definition
 from devices.dependents import board_check, check_dependents, check_runs, check_unused
 from devices.domain import board as boards
@@ -188,6 +188,7 @@ def change_device_type_access(
         _unedited(found, expected_version, f"Device type {name}")
         events = types.change_access(state, access, reason)
         check_people(access, state.access)
+        check_key(actor, "devices.change_devicetype", [access, *type_access(state.base)])
         return events
 
     _perform(lambda: load_device_type(name), decide, meta)
@@ -333,6 +334,7 @@ def change_board_access(
         _unedited(found, expected_version, f"Board {name}")
         events = boards.change_access(state, access, reason)
         check_people(access, state.access)
+        check_key(actor, "devices.change_board", [access, *type_access(state.device_type)])
         return events
 
     _perform(lambda: load_board(name), decide, meta)

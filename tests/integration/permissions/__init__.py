@@ -1,0 +1,1 @@
+"""Who is shown what and may do what, over everything that the site offers."""
