@@ -30,7 +30,8 @@ PUBLIC, PRIVATE, SHARED, HIDDEN, WAITING, CLOSED_QUEUE = (
     "job waiting",
     "job waiting for hush",
 )
-JOBS = (PUBLIC, PRIVATE, SHARED, HIDDEN, WAITING, CLOSED_QUEUE)
+RUN = (PUBLIC, PRIVATE, SHARED, HIDDEN)
+JOBS = (*RUN, WAITING, CLOSED_QUEUE)
 HUSH, VEILED, CLOSED_TYPE = "board hush", "board veiled", "type hushhush"
 HUSH_CONFIG, ALPHA_CONFIG, OPEN_TYPE_CONFIG, CLOSED_TYPE_CONFIG = (
     "config of hush",

@@ -23,7 +23,7 @@ from tests.integration.permissions.scene import (
     JOBS,
     PRIVATE,
     PUBLIC,
-    SHARED,
+    RUN,
     VEILED,
     WAITING,
     Scene,
@@ -95,7 +95,7 @@ def _html(scene: Scene) -> dict[str, list[Case]]:
             for job in (PUBLIC, HIDDEN)
         ],
         "jobs/views/": [_form("jobs/views/", "log in", {"name": "x", "query": "q=x"})],
-        "jobs/<int:job_id>/": _jobs(number, "jobs/{}/"),
+        "jobs/<int:job_id>/": _jobs(number, "jobs/{}/", JOBS),
         "jobs/<int:job_id>/definition": _jobs(number, "jobs/{}/definition")
         + _jobs(number, "jobs/{}/definition?raw=1"),
         "jobs/<int:job_id>/nodes/<int:node>/console.log": _jobs(number, "jobs/{}/nodes/0/console.log"),
@@ -106,7 +106,7 @@ def _html(scene: Scene) -> dict[str, list[Case]]:
             _form(f"jobs/{hidden}/cancel", "cancel hidden", {"reason": "x"}, HIDDEN),
         ],
         "jobs/<int:job_id>/resubmit": [
-            Case(path=f"jobs/{number[job]}/resubmit", knows=job, may="log in") for job in JOBS
+            Case(path=f"jobs/{number[job]}/resubmit", knows=job, may="log in") for job in RUN
         ]
         + [
             _form(f"jobs/{public}/resubmit", "submit", _definition("again")),
@@ -133,6 +133,12 @@ def _html(scene: Scene) -> dict[str, list[Case]]:
             Case(path=f"boards/{name}/", knows=knows)
             for name, knows in {"alpha": READER, "hush": HUSH, "veiled": VEILED}.items()
         ],
+        "boards/<str:name>/do/<slug:key>": [
+            _form("boards/alpha/do/online", "handle alpha", {"reason": "x"}),
+            _form("boards/hush/do/offline", "handle hush", {"reason": "x"}, HUSH),
+        ],
+        "types/": [Case(path="types/")],
+        "types/<str:name>/": _types("types/{}/"),
         "login/": [Case(path="login/", knows=ANYONE, ok=(200, 302))],
         "logout/": [Case(path="logout/", method="post", knows=ANYONE, ok=(302,))],
         "profile/": [
@@ -159,7 +165,7 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
             _send("jobs/", "submit", _text("new"), scope="submit"),
             _send("jobs/", "submit hush", _text("new", "hushhush"), scope="submit"),
         ],
-        "jobs/<number:number>/": _jobs(number, "jobs/{}/"),
+        "jobs/<number:number>/": _jobs(number, "jobs/{}/", JOBS),
         "jobs/<number:number>/definition/": _jobs(number, "jobs/{}/definition/"),
         "jobs/<number:number>/events/": _jobs(number, "jobs/{}/events/"),
         "jobs/<number:number>/results/": _jobs(number, "jobs/{}/results/"),
@@ -177,8 +183,7 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
         ],
         "jobs/<number:number>/nodes/<number:index>/console/": _jobs(number, "jobs/{}/nodes/0/console/"),
         "jobs/<number:number>/attachments/<str:sha256>/": [
-            Case(path=f"jobs/{number[job]}/attachments/{scene.attachments[job]}/", knows=job)
-            for job in (PUBLIC, PRIVATE, SHARED, HIDDEN)
+            Case(path=f"jobs/{number[job]}/attachments/{scene.attachments[job]}/", knows=job) for job in RUN
         ],
         "compare/<number:a>/<number:b>/": [
             Case(path=f"compare/{public}/{hidden}/", knows=HIDDEN),
@@ -199,6 +204,25 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
         "boards/<str:name>/reservations/": _boards("boards/{}/reservations/"),
         "boards/<str:name>/offline/": _change("boards/{}/offline/", "post", "handle", {"reason": "sand"}),
         "boards/<str:name>/online/": _change("boards/{}/online/", "post", "handle", reason, (200, 409)),
+        "boards/<str:name>/release/": _change("boards/{}/release/", "post", "handle", reason, (200, 409)),
+        "boards/<str:name>/clone/": [
+            _send("boards/alpha/clone/", "register", {"name": "new"}, scope="admin"),
+            _send("boards/hush/clone/", "register", {"name": "new"}, HUSH, scope="admin"),
+        ],
+        "boards/<str:name>/errands/": _boards("boards/{}/errands/")
+        + _change("boards/{}/errands/", "post", "handle", {"what": "test"}, (202, 409)),
+        "inventory/": [Case(path="inventory/")]
+        + [
+            _send(
+                "inventory/",
+                f"administer {name}",
+                {"text": f"inventory: 1\nboards: {{{name}: {{description: new, config: {{}}}}}}"},
+                knows,
+                scope="admin",
+                otherwise=(200,),
+            )
+            for name, knows in {"alpha": READER, "hush": HUSH}.items()
+        ],
         "boards/<str:name>/retire/": _change("boards/{}/retire/", "post", "administer", reason, (200, 409)),
         "boards/<str:name>/health/": _change("boards/{}/health/", "post", "handle", {"health": "good"}),
         "boards/<str:name>/health-check/": _change(
@@ -239,8 +263,8 @@ def _below(prefix: str, one: Case) -> Case:
     return Case(**{**vars(one), "path": prefix + one.path})
 
 
-def _jobs(numbers: dict[str, int], path: str) -> list[Case]:
-    return [Case(path=path.format(numbers[job]), knows=job) for job in JOBS]
+def _jobs(numbers: dict[str, int], path: str, jobs: tuple[str, ...] = RUN) -> list[Case]:
+    return [Case(path=path.format(numbers[job]), knows=job) for job in jobs]
 
 
 def _boards(path: str) -> list[Case]:
@@ -282,11 +306,19 @@ def _send(
     scope: str,
     method: str = "post",
     ok: tuple[int, ...] = (200, 201, 202),
+    otherwise: tuple[int, ...] = (),
 ) -> Case:
     text = body if isinstance(body, str) else json.dumps(body)
-    headers = {"If-Match": "*"}
     return Case(
-        path=path, method=method, may=may, body=text, knows=knows, scope=scope, ok=ok, headers=headers
+        path=path,
+        method=method,
+        may=may,
+        body=text,
+        knows=knows,
+        scope=scope,
+        ok=ok,
+        otherwise=otherwise,
+        headers={"If-Match": "*"},
     )
 
 
