@@ -81,6 +81,7 @@ def type_keys(number: int, node: int, ticket: int, data: bytes, *, user: User) -
 
     Raises `Rejected` if the ticket is not (any more) the one by which this user has the keyboard.
     """
+    access.require(user, "console", number)
     if not data:
         return
     if len(data) > MOST_TYPED:
@@ -130,6 +131,11 @@ def release_job(number: int, reason: str = "", *, user: User, cause: str) -> Non
             _append(number, version, events, Meta(actor=name, cause=cause))
 
     retried(once)
+
+
+def forget_keys() -> None:
+    """Take away what was typed for jobs that have ended: a worker that is lost takes nothing away."""
+    KeyboardInput.objects.exclude(job__in=JobRow.objects.filter(open=1).values("pk")).delete()
 
 
 def _append(number: int, version: int, events: list[Event], meta: Meta) -> None:

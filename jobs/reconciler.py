@@ -21,7 +21,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from devices import errands
-from jobs import commands, delivering, health, leases
+from jobs import commands, delivering, hand_commands, health, leases
 from jobs.models import Delivery, Job, Lease
 from lab.eventstore import followups
 
@@ -47,6 +47,7 @@ class Reconciler:
         self.give_up_lost_jobs()
         self.queue_forgotten_jobs()
         self.queue_due_deliveries()
+        hand_commands.forget_keys()
         errands.give_up_lost()
         health.cancel_orphans()
         health.queue_due()

@@ -70,6 +70,8 @@ class Holding:
 
     def _held(self, wish: HoldWish) -> None:
         hands, journal = self._run.hands, self._run.journal
+        # Whatever becomes of the machine in people's hands is no failure of the job.
+        self._arrival.machine.quiet()
         until = journal.now() + wish.seconds
         journal.facts(HoldStarted(until=until, at=journal.now()))
         with ExitStack() as stack:

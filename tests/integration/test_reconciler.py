@@ -12,7 +12,7 @@ from django_q.models import OrmQ
 from devices import commands as inventory
 from devices import queries as boards
 from jobs import commands, leases, reconciler, tasks
-from jobs.models import Job, Lease
+from jobs.models import Job, KeyboardInput, Lease
 from jobs.reconciler import Reconciler, release_claims
 from tests.support.jobs import make_inventory, make_user, started, submit
 
@@ -102,6 +102,18 @@ def test_waiting_jobs_get_boards_even_if_their_task_is_lost() -> None:
     OrmQ.objects.all().delete()
     Reconciler().look()
     assert Job.objects.get(pk=number).state == "assigned"
+
+
+def test_what_was_typed_for_jobs_that_ended_is_taken_away() -> None:
+    make_inventory()
+    number, recorder = started(make_user())
+    for job in (number, number + 1):
+        KeyboardInput.objects.create(job=job, node=1, ticket=1, data=b"x")
+    Reconciler().look()
+    assert [one.job for one in KeyboardInput.objects.all()] == [number]
+    recorder.finish(outcome="complete")
+    Reconciler().look()
+    assert not KeyboardInput.objects.exists()
 
 
 def test_it_goes_on_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,12 @@ function theme() {
   };
 }
 
+/** Return the size of letters, in pixels, with which all columns fit; what is smaller could not be read. */
+function sizeFor(element) {
+  const wide = (element.clientWidth - 16) / COLUMNS / 0.6; // letters of the font are 0.6 em wide
+  return Math.max(9, Math.min(12, Math.floor(wide * 2) / 2));
+}
+
 /**
  * Return a terminal in `element`: {write(bytes), focus(), fit(), close()}. typed(text): called with what is
  * typed; left(): when Ctrl ] is pressed.
@@ -72,7 +78,7 @@ export async function openTerminal(element, { name, typed, left }) {
   await document.fonts?.load("12px 'JetBrains Mono Variable'").catch(() => {});
   const terminal = new Terminal({
     ...{ cols: COLUMNS, rows: 24, scrollback: 5000, theme: theme() },
-    ...{ fontFamily: "'JetBrains Mono Variable', ui-monospace, monospace", fontSize: 12, screenReaderMode: true },
+    ...{ fontFamily: "'JetBrains Mono Variable', ui-monospace, monospace", fontSize: sizeFor(element), screenReaderMode: true },
   });
   open(terminal, element);
   terminal.textarea?.setAttribute("aria-label", `Type on the console of ${name}. Control and right bracket gives the keyboard back.`);
@@ -84,6 +90,8 @@ export async function openTerminal(element, { name, typed, left }) {
   });
   terminal.onData(typed);
   const fit = () => {
+    const size = sizeFor(element);
+    if (size !== terminal.options.fontSize) terminal.options.fontSize = size;
     const screen = element.querySelector(".xterm-screen");
     const height = screen ? screen.getBoundingClientRect().height / terminal.rows : 0;
     const rows = height ? Math.floor((element.clientHeight - 4) / height) : 0;
@@ -92,6 +100,8 @@ export async function openTerminal(element, { name, typed, left }) {
   fit();
   const watch = new ResizeObserver(fit);
   watch.observe(element);
+  const repaint = new MutationObserver(() => (terminal.options.theme = theme()));
+  repaint.observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
   return {
     terminal,
     write: (bytes) => terminal.write(bytes),
@@ -99,6 +109,7 @@ export async function openTerminal(element, { name, typed, left }) {
     fit,
     close: () => {
       watch.disconnect();
+      repaint.disconnect();
       terminal.dispose();
     },
   };

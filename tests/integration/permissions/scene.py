@@ -17,6 +17,7 @@ from devices import commands as inventory
 from devices.images import commands as library
 from jobs import commands, console_log
 from jobs.domain.events import AttachmentKept, PhaseEnded
+from jobs.domain.hands_events import ConsoleOpened
 from jobs.files import Files
 from jobs.recorder import Recorder
 from lab.tokens.models import ApiToken, make_token
@@ -207,6 +208,7 @@ class Scene:
         recorder.record(
             [
                 phase(1, "boot", f"login mark-{mark}"),
+                ConsoleOpened(node=1, at=1.5),
                 PhaseEnded(node=1, at=2.0),
                 result(f"case-mark-{mark}", measurement="1", units="s"),
                 AttachmentKept(

@@ -105,6 +105,10 @@ def _html(scene: Scene) -> dict[str, list[Case]]:
             _form(f"jobs/{number[WAITING]}/cancel", "cancel own", {"reason": "x"}),
             _form(f"jobs/{hidden}/cancel", "cancel hidden", {"reason": "x"}, HIDDEN),
         ],
+        "jobs/<int:job_id>/hold": [
+            _form(f"jobs/{hidden}/hold", "console hidden", {"minutes": "10"}, HIDDEN),
+        ],
+        "jobs/<int:job_id>/release": [_form(f"jobs/{hidden}/release", "console hidden", {}, HIDDEN)],
         "jobs/<int:job_id>/resubmit": [
             Case(path=f"jobs/{number[job]}/resubmit", knows=job, may="log in") for job in RUN
         ]
@@ -175,6 +179,33 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
             _send(f"jobs/{number[WAITING]}/cancel/", "cancel own", reason, scope="submit"),
             _send(f"jobs/{hidden}/cancel/", "cancel hidden", reason, HIDDEN, scope="submit"),
         ],
+        "jobs/<number:number>/hold/": [
+            _send(f"jobs/{hidden}/hold/", "console hidden", {"seconds": 600}, HIDDEN, scope="submit"),
+            _send(f"jobs/{hidden}/hold/", "console hidden", "", HIDDEN, scope="submit", method="delete"),
+        ],
+        "jobs/<number:number>/nodes/<number:index>/keyboard/": [
+            _send(f"jobs/{hidden}/nodes/1/keyboard/", "console hidden", "", HIDDEN, scope="submit"),
+            # Nobody has it: giving it back does nothing, for whom ever.
+            Case(
+                path=f"jobs/{hidden}/nodes/1/keyboard/",
+                method="delete",
+                knows=HIDDEN,
+                may="log in",
+                scope="submit",
+                ok=(204,),
+            ),
+        ],
+        "jobs/<number:number>/nodes/<number:index>/keyboard/keys/": [
+            _send(
+                f"jobs/{hidden}/nodes/1/keyboard/keys/",
+                "console hidden",
+                {"ticket": 1, "text": "x"},
+                HIDDEN,
+                scope="submit",
+                ok=(409,),  # it is not theirs
+            ),
+        ],
+        "jobs/<number:number>/search/": _jobs(number, "jobs/{}/search/?text=mark"),
         "jobs/<number:number>/resubmit/": [
             _send(f"jobs/{public}/resubmit/", "submit", _text("again"), scope="submit"),
             _send(
