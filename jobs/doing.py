@@ -28,7 +28,7 @@ def now_of(nodes: Sequence[Node], at: float) -> Now:
     waiters = [
         node
         for node in nodes
-        if node.waits and not node.closed and at - float(node.waits.get("since") or at) > PATIENCE
+        if node.waits and not node.closed and at - float(node.waits.get("since", at)) > PATIENCE
     ]
     needed = {name for node in waiters if node.index or len(waiters) == 1 for name in _needs(node, nodes)}
     roots = [node for node in nodes if node.name in needed and not node.waits and not node.closed]

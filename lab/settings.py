@@ -67,6 +67,7 @@ def _secret_key() -> str:
 DEBUG = env_bool("LABBOOK_DEBUG", default=False)
 SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = env_list("LABBOOK_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
+CSRF_FAILURE_VIEW = "lab.web.failing.csrf_failure"
 CSRF_TRUSTED_ORIGINS = env_list("LABBOOK_ORIGINS", [])
 
 INSTALLED_APPS = [

@@ -9,6 +9,7 @@ from django.urls import include, path
 from jobs.views import dashboard
 from lab.tokens import views as tokens
 
+handler500 = "lab.web.failing.server_error"
 urlpatterns = [
     path("", dashboard.home, name="home"),
     path("", include("jobs.urls")),

@@ -20,7 +20,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-VENDOR = Path(__file__).resolve().parent.parent / "static" / "vendor"
+ROOT = Path(__file__).resolve().parent.parent
+VENDOR = ROOT / "static" / "vendor"
+TESTS = ROOT / "tests" / "browser"
 
 TABLER_CORE = "1.6.1"
 INTER = "5.3.0"
@@ -29,6 +31,8 @@ TABLER_ICONS = "3.51.0"
 YAML = "2.9.1"
 JSONC_PARSER = "3.3.1"
 XTERM = "6.0.0"
+AXE_CORE = "4.14.1"
+"""Looks for what people with impairments stumble over; for tests only, so not below ``static``."""
 ESBUILD = "0.28.2"
 """Makes one file of packages that ship many modules. It does not go into the pages itself."""
 
@@ -81,6 +85,13 @@ def main() -> None:
         put(f"xterm-{XTERM}/LICENSE", (xterm / "LICENSE").read_text())
         put(f"yaml-{YAML}/LICENSE", (yaml / "LICENSE").read_text())
         put(f"jsonc-parser-{JSONC_PARSER}/LICENSE", (jsonc / "LICENSE.md").read_text())
+        axe = unpack(fetched, f"axe-core@{AXE_CORE}")
+        for old in TESTS.glob("axe-core-*"):
+            shutil.rmtree(old)
+        folder = TESTS / f"axe-core-{AXE_CORE}"
+        folder.mkdir()
+        for name in ("axe.min.js", "LICENSE", "LICENSE-3RD-PARTY.txt"):
+            shutil.copy(axe / name, folder / name)
     write_manifest()
 
 

@@ -30,7 +30,8 @@ def sentence(job: Waiting, plan: Plan, ahead: int) -> str:
     if not fitting:
         return f"No board of type {job.host_type} fits it."
     if not states["free"] and not states["busy"] and not states["to be checked"]:
-        return f"No board of type {job.host_type} is in service: {told}."
+        which = "that fits it" if states["not fitting"] else f"of type {job.host_type}"
+        return f"No board {which} is in service: {told}."
     place = "First" if not ahead else f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead"
     return f"{place} for {job.host_type}: {told}."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from django import template
+from django.contrib.auth import get_user_model
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
@@ -32,6 +33,13 @@ def icon(name: str, classes: str = "") -> SafeString:
     )
 
 
+@register.simple_tag
+def administrators() -> list[str]:
+    """Return the login names of some who may grant everything."""
+    found = get_user_model().objects.filter(is_superuser=True, is_active=True)
+    return [str(one) for one in found.order_by("username").values_list("username", flat=True)[:5]]
+
+
 def as_datetime(value: datetime | str | None) -> datetime | None:
     return parse_datetime(value) if isinstance(value, str) else value
 
@@ -55,6 +63,12 @@ def moment(value: datetime | str | None) -> SafeString | str:
 def epoch(seconds: float | None) -> datetime | None:
     """Return the time that is so many seconds since the epoch: for `moment`."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+@register.filter
+def who(actor: str) -> str:
+    """Return who did something, for people: ``worker:b7`` is the worker b7."""
+    return actor.partition(":")[2] or actor
 
 
 @register.filter

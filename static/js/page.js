@@ -1,7 +1,7 @@
 // What every page has: theme switch, shortcuts, dialogs, and clocks that count up.
 import { setText } from "./dom.js";
 import { bindKeys, showKeys } from "./keys.js";
-import { duration } from "./words.js";
+import { ago } from "./words.js";
 import { localise } from "./zone.js";
 
 function switchTheme() {
@@ -28,7 +28,7 @@ addEventListener("click", (event) => {
 /** Count up in every element with data-since (an ISO time). */
 export function tickClocks() {
   for (const one of document.querySelectorAll("[data-since]")) {
-    setText(one, duration((Date.now() - Date.parse(one.dataset.since)) / 1000));
+    setText(one, ago((Date.now() - Date.parse(one.dataset.since)) / 1000));
   }
 }
 tickClocks();

@@ -9,6 +9,12 @@ export function duration(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
+/** The same for what may last for days: 5 d 3 h. */
+export function ago(seconds) {
+  const hours = Math.floor(seconds / 3600);
+  return hours < 48 ? duration(seconds) : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
 /** Return "61 s", or "24:33" for what lasts. */
 export function quiet(seconds) {
   return seconds < 120 ? `${Math.floor(seconds)} s` : duration(seconds);
