@@ -48,6 +48,8 @@ PAGES: dict[str, tuple[str, ...]] = {
 NO_PAGES: dict[str, str] = {
     "jobs:save-view": "is posted to",
     "jobs:cancel": "is posted to",
+    "jobs:hold": "is posted to",
+    "jobs:release": "is posted to",
     "jobs:raw-console": "a download",
     "jobs:cast": "a download",
     "jobs:compare-with": "leads to another page",
