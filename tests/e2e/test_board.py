@@ -1,4 +1,4 @@
-"""The example of the documentation on an emulated ARM64 board that is treated like metal.
+"""Jobs on an emulated ARM64 board that is treated like metal, one after the other while it is plugged in.
 
 Its serial line, its boot loader, TFTP, its power switch and KVM on it are real: nothing stands in for them.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ import pytest
 
 from lab.demo.board.image import build
 from lab.demo.images import ARCHITECTURES, GuestImages
+from tests.e2e.definitions import shell
 from tests.support.demos import demo, manage, prepare, processes_of
 from tests.support.images import IMAGES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 Json = dict[str, Any]
-LIMIT = 1500.0
-"""Seconds for the whole of it; about a minute on an idle machine."""
+BOARD = "demo-arm64"
+VMS = ("server", "client")
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +36,36 @@ def var(tmp_path_factory: pytest.TempPathFactory, guest_images: Callable[[str], 
     return folder
 
 
-def test_the_documentations_example_runs_on_a_board_treated_like_metal(var: Path) -> None:
-    with demo(var, "--once", "--board", "arm64", "--port", "0") as process:
-        output, _ = process.communicate(timeout=LIMIT)
+@pytest.fixture(scope="module")
+def said(var: Path) -> Iterator[str]:
+    """What the demo says until its example has ended; it goes on, with the board plugged in."""
+    with demo(var, "--board", "arm64", "--port", "0") as process:
+        assert process.stdout
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "goes on serving" in line:
+                break
+        try:
+            yield "".join(lines)
+        finally:
+            process.send_signal(signal.SIGINT)
+            rest = process.stdout.read()
+            ended = process.wait(120)
+    assert ended == 130, rest
+    assert processes_of(var) == []
 
-    assert process.returncode == 0, output
-    assert re.fullmatch(r"job 1 complete: \d+ passed, 0 failed in \d+\.\d s", output.strip().splitlines()[-1])
-    assert re.search(r"vm-groups/transfer  \d+\.\d\d MB/s", output)
+
+# -- the documentation's example -------------------------------------------------------------------------
+
+
+def test_the_documentations_example_runs_on_a_board_treated_like_metal(var: Path, said: str) -> None:
+    assert re.search(r"^job 1 complete: \d+ passed, 0 failed in \d+\.\d s$", said, re.MULTILINE), said
+    assert re.search(r"vm-groups/transfer  \d+\.\d\d MB/s", said)
     job: Json = json.loads(manage(var, "job", "1", "--json"))
     it_was_deployed_switched_on_and_booted_over_its_console(var, job)
-    its_vms_ran_under_kvm(var, job)
-    nothing_is_left_and_the_board_is_off_and_free(var, job)
+    its_vms_ran_under_kvm(var, job, "kvm-arm")
+    the_board_is_left_as_it_was(var, job)
 
 
 def it_was_deployed_switched_on_and_booted_over_its_console(var: Path, job: Json) -> None:
@@ -52,25 +73,132 @@ def it_was_deployed_switched_on_and_booted_over_its_console(var: Path, job: Json
     way = ["deploy_linaro_image", "power-on", "boot-loader", "login-prompt", "shell-prompt", "ssh", "sftp"]
     assert [case for case in passed if case in way] == way
     console = manage(var, "console", "1", "0")
-    said = [b"stop autoboot", b"=> tftpboot", b"Bytes transferred = ", b"Starting kernel", b"board login: "]
-    places = [console.find(one) for one in said]
+    words = [b"stop autoboot", b"=> tftpboot", b"Bytes transferred = ", b"Starting kernel", b"board login: "]
+    places = [console.find(one) for one in words]
     assert -1 not in places, console
     assert places == sorted(places)
 
 
-def its_vms_ran_under_kvm(var: Path, job: Json) -> None:
-    probed = [one for one in job["results"] if one["case"] == "kvm-arm"]
-    assert [one["message"] for one in probed] == ["a guest ran under KVM"]
-    events = json.loads(manage(var, "job", "1", "--events", "--json"))
-    starts = [one["data"]["command"] for one in events if one["type"] == "job.vm_started"]
-    assert len(starts) == 2
-    assert all("-accel kvm" in one for one in starts), starts
+def its_vms_ran_under_kvm(var: Path, job: Json, probe: str) -> None:
+    """That the board can was tried with a guest, and they were told to."""
+    assert {one["message"] for one in job["results"] if one["case"] == probe} == {"a guest ran under KVM"}
+    commands = [one["data"]["command"] for one in events(var, job) if one["type"] == "job.vm_started"]
+    assert len(commands) >= len(VMS)
+    assert all("-accel kvm" in one for one in commands), commands
 
 
-def nothing_is_left_and_the_board_is_off_and_free(var: Path, job: Json) -> None:
-    assert job["checks"]
+def the_board_is_left_as_it_was(var: Path, job: Json) -> None:
+    assert {"what": "power", "found": "off", "ok": True} in job["checks"]
     assert all(one["ok"] for one in job["checks"]), job["checks"]
     assert list((var / "demo/board/disks").iterdir()) == []
-    (board,) = (one for one in json.loads(manage(var, "boards", "--json")) if one["name"] == "demo-arm64")
+    (board,) = (one for one in json.loads(manage(var, "boards", "--json")) if one["name"] == BOARD)
     assert board["state"] in ("free", "idle", "available"), board
-    assert processes_of(var) == []
+
+
+def events(var: Path, job: Json) -> list[Json]:
+    found: list[Json] = json.loads(manage(var, "job", str(job["id"]), "--events", "--json"))
+    return found
+
+
+# -- a job that does the rest of what a board can do -----------------------------------------------------
+
+UNDER_KVM = """
+under_kvm() {
+    for process in /proc/[0-9]*; do
+        grep -qzxF "LABBOOK_ROLE=$1" $process/environ 2>/dev/null || continue
+        case $(readlink $process/fd/*) in *anon_inode:kvm-vcpu:0*) return 0 ;; esac
+    done
+    return 1
+}
+no_vm() { ! pidof qemu-system-aarch64; }
+"""
+"""A QEMU that emulates has no processor of KVM open."""
+MARK = "cp /proc/sys/kernel/random/boot_id /root/mark; sync"
+BOOTED_ANEW = (
+    "lava-test-case kept --shell test -e /root/mark",
+    "lava-test-case fresh --shell '! cmp -s /root/mark /proc/sys/kernel/random/boot_id'",
+)
+
+
+def definition() -> str:
+    """64-bit VMs that the host's test starts late; a second shell for the host and a VM; at last a crash."""
+    guest = (IMAGES / "guest-arm64.rootfs.qcow2").as_uri()
+    images = {"host": (IMAGES / "board-arm64.qcow2").as_uri()} | dict.fromkeys(VMS, guest)
+    deploy = [
+        {"command": "deploy_linaro_image", "parameters": {"role": role, "image": image}}
+        for role, image in images.items()
+    ]
+    tests = [
+        shell(
+            UNDER_KVM,
+            MARK,
+            "lava-test-case none-yet --shell no_vm",
+            "lava-start-vms",
+            "lava-sync up",
+            *(f"lava-test-case {role}-under-kvm --shell under_kvm {role}" for role in VMS),
+            "lava-sync seen",
+            "lava-wait-for-vms",
+            "lava-test-case none-left --shell no_vm",
+            role="host",
+            name="begin",
+        ),
+        shell(MARK, "lava-sync up", "lava-sync seen", role="server", name="first"),
+        shell("lava-sync up", "lava-sync seen", role="client", name="first"),
+        shell(*BOOTED_ANEW, role="server", name="second"),
+        shell(
+            *BOOTED_ANEW,
+            "lava-test-case unfinished --shell 'echo c >/proc/sysrq-trigger'",
+            role="host",
+            name="after",
+        ),
+    ]
+    return json.dumps({
+        "job_name": "what a board can do",
+        "timeout": 1500,
+        "vm_group": {
+            "host": {"device_type": "qemu-arm64", "role": "host"},
+            "auto_start_vms": False,
+            "vms": [{"device_type": "kvm-aarch64", "role": role} for role in VMS],
+        },
+        "actions": [*deploy, *tests],
+    })  # fmt: skip
+
+
+@pytest.mark.usefixtures("said")
+def test_late_vms_second_shells_and_a_crash_on_a_board_that_was_used_before(var: Path) -> None:
+    incomplete = 4
+    job: Json = json.loads(
+        manage(var, "submit", "-", "--wait", "--json", stdin=definition(), status=incomplete)
+    )
+
+    cases = {(one["suite"], one["case"]): one["result"] for one in job["results"] if one["suite"] != "lava"}
+    begin = ["none-yet", *(f"{role}-under-kvm" for role in VMS), "none-left", "lava-test-shell-run"]
+    for suite, expected in (("begin", begin), ("second", ["kept", "fresh", "lava-test-shell-run"])):
+        assert [case for at, case in cases if at == suite] == expected
+    assert [case for at, case in cases if at == "after"] == ["kept", "fresh"], "in the third it crashed"
+    assert set(cases.values()) == {"pass"}, cases
+    its_vms_ran_under_kvm(var, job, "kvm-aarch64")
+    every_start_came_when_it_should(var, job)
+    the_crash_is_named(job)
+    the_board_is_left_as_it_was(var, job)
+
+
+def every_start_came_when_it_should(var: Path, job: Json) -> None:
+    """The VMs' when the host's test asked for it, once more between two shells; the host's after the gate."""
+    told = [(one["type"], one["data"]) for one in events(var, job)]
+    started = [data["node"] for kind, data in told if kind == "job.vm_started"]
+    assert sorted(started) == [1, 1, 2]
+    asked = next(n for n, (kind, data) in enumerate(told) if data.get("case") == "none-yet")
+    assert asked < next(n for n, (kind, data) in enumerate(told) if kind == "job.vm_started")
+    gate = next(n for n, (kind, data) in enumerate(told) if kind == "job.gate_opened")
+    on = [n for n, (kind, data) in enumerate(told) if data.get("case") == "power-on"]
+    assert len(on) == 2
+    assert on[0] < gate < on[1]
+
+
+def the_crash_is_named(job: Json) -> None:
+    assert job["outcome"] == "incomplete"
+    message = job["failure"]["message"]
+    assert "crashed in mid-test" in message
+    assert "Kernel panic - not syncing: sysrq triggered crash" in message
+    assert job["failure"]["kind"] == "test"

@@ -38,10 +38,12 @@ def demo(var: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def manage(var: Path, *arguments: str) -> bytes:
-    """What a management command prints in the demo's lab."""
+def manage(var: Path, *arguments: str, stdin: str = "", status: int = 0) -> bytes:
+    """What a management command prints in the demo's lab, if it ends with that status."""
     command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-    return subprocess.run(command, env=environment(var), check=True, capture_output=True).stdout
+    done = subprocess.run(command, env=environment(var), input=stdin.encode(), capture_output=True)
+    assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+    return done.stdout
 
 
 def processes_of(var: Path) -> list[str]:
