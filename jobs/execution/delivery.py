@@ -83,14 +83,12 @@ def new_stamp() -> str:
     return secrets.token_hex(8)
 
 
-def to_host(shell: HostShell, tar: bytes, archive: str, folder: str, deadline: Deadline) -> None:
+def to_host(shell: HostShell, tar: bytes, folder: str, deadline: Deadline) -> None:
     """Unpack the tar into `folder` on the host."""
-    shell.put(io.BytesIO(tar), archive, deadline)
-    shell.run(
-        f"set -e; umask 022; mkdir -p {quote(folder)}; cd {quote(folder)}; tar xf {quote(archive)};"
-        f" rm -f {quote(archive)}",
-        deadline,
-    ).expect_ok(f"the test overlay could not be unpacked on {shell.name}")
+    script = f"umask 022; mkdir -p {quote(folder)} && cd {quote(folder)} && exec tar xf -"
+    shell.run(script, deadline, stdin=tar).expect_ok(
+        f"the test overlay could not be unpacked on {shell.name}"
+    )
 
 
 class ToConsole:

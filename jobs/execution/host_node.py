@@ -77,10 +77,8 @@ class HostNode:
     def _deliver(self) -> None:
         self._journal.phase(0, "test", "bring the tests")
         tar = delivery.pack({plan.folder: plan.files for plan in self._plans}, delivery.new_stamp())
-        place = self._arrival.place
-        delivery.to_host(
-            self._arrival.line, tar, place.path("tests.tar"), place.path("tests"), self._run.deadline
-        )
+        folder = self._arrival.place.path("tests")
+        delivery.to_host(self._arrival.line, tar, folder, self._run.deadline)
 
     # -- actions that are no test shells ---------------------------------------------------------------
 

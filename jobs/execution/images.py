@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Literal
@@ -129,6 +129,15 @@ class BootFiles:
     ramdisk_for_bare: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What a VM is going to boot, fetched to the worker."""
+
+    files: BootFiles
+    """As they lie on the host once the contents are copied."""
+    contents: tuple[Fetched, ...]
+
+
 class Library:
     """Fetches files and copies each distinct content to the host once. Thread-safe."""
 
@@ -139,10 +148,10 @@ class Library:
         self._moving: tuple[Fetched, int] | None = None
         """What is being copied, and how much of it is through."""
 
-    def bring(
+    def choose(
         self, plan: BootPlan, config: VmTypeConfig, deadline: Deadline, teller: Teller, *, own: bool = False
-    ) -> BootFiles:
-        """Bring everything of a plan to the host.
+    ) -> Chosen:
+        """Fetch everything of a plan to the worker; `copy` brings it to the host.
 
         `own`: commands of the definition's or the VM type's own start the VM, and know what they do with it.
         """
@@ -174,12 +183,11 @@ class Library:
             if one is not None and kind not in late:
                 # A kernel unpacks its ramdisk by itself.
                 files[kind] = fetch(self._fetcher, one, deadline, teller, unpack=kind != "ramdisk")
-        self._copy(list(files.values()), deadline, teller)
         for kind, file in files.items():
             teller.used(plan.disk_key if kind == "disk" else kind, file)
         paths = {kind: self._mine(file) for kind, file in files.items()}
         paths |= {kind: posixpath.join(self._place.folder, one.on_host) for kind, one in late.items()}
-        return BootFiles(
+        boots = BootFiles(
             kernel="" if undecided else paths.get("kernel", ""),
             ramdisk="" if undecided else paths.get("ramdisk", ""),
             kernel_for_bare=paths.get("kernel", "") if undecided else "",
@@ -194,11 +202,12 @@ class Library:
             arguments=plan.arguments,
             notes=tuple(notes),
         )
+        return Chosen(files=boots, contents=tuple(files.values()))
 
     def _mine(self, file: Fetched) -> str:
         return self._place.path(f"image-{file.sha256[:32]}")
 
-    def _copy(self, files: list[Fetched], deadline: Deadline, teller: Teller) -> None:
+    def copy(self, files: Sequence[Fetched], deadline: Deadline, teller: Teller) -> None:
         """See that the job's folder on the host has these contents; what the cache has is not copied."""
         self._await_turn(files, deadline, teller)
         try:
@@ -214,7 +223,7 @@ class Library:
         finally:
             self._copying.release()
 
-    def _await_turn(self, files: list[Fetched], deadline: Deadline, teller: Teller) -> None:
+    def _await_turn(self, files: Sequence[Fetched], deadline: Deadline, teller: Teller) -> None:
         """Wait until nobody else copies, and show how far that is where it is ours, too."""
         mine = {file.sha256 for file in files}
         with ExitStack() as stack:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import time
-from concurrent.futures import Future
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -15,7 +17,7 @@ from jobs.domain.overlay import GroupNetwork, NodeFacts, OverlayFile
 from jobs.execution import delivery
 from jobs.execution.fetch import Fetcher
 from jobs.execution.host import Place
-from jobs.execution.images import BootPlan, Library, boot_arguments, boot_plan, prefetch
+from jobs.execution.images import BootFiles, BootPlan, Library, boot_arguments, boot_plan, prefetch
 from jobs.execution.network import HOST_ADDRESS, USER_NETWORK, Network, mac, user_network_script
 from jobs.execution.progress import Teller
 from jobs.execution.run import Run
@@ -94,13 +96,19 @@ class Preparation:
         """Fetch to the worker what a VM boots, while the host is being reached."""
         plan = self._boot_plan(node)
         wanted = [(one, True) for one in (plan.disk, plan.kernel, plan.dtb, plan.firmware)]
-        try:
+        teller = self._tellers[node.index]
+        with self._blamed(node, plan.action or "image"):
             for one, unpack in (*wanted, (plan.ramdisk, False)):
                 if one is not None and not one.on_host:
-                    teller = self._tellers[node.index]
                     prefetch(self.fetcher, one, self._run.deadline, teller, unpack=unpack)
+
+    @contextmanager
+    def _blamed(self, node: NodePlan, action: str) -> Iterator[None]:
+        """Say of what goes wrong in the block which node and action it belongs to."""
+        try:
+            yield
         except JobError as exc:
-            exc.node, exc.action = node.index, plan.action or "image"
+            exc.node, exc.action = node.index, action
             raise
 
     def _boot_plan(self, node: NodePlan) -> BootPlan:
@@ -124,44 +132,30 @@ class Preparation:
         acceleration: Future[bool],
     ) -> VmWork:
         """Bring what a VM boots, and its tests, to the host."""
-        run, definition = self._run, self._job.definition
-        config, vm = self._job.vm_types[node.device_type], run.definition_vms[node.role]
-        plan = self._boot_plan(node)
+        run = self._run
+        vm, plan = run.definition_vms[node.role], self._boot_plan(node)
         started = time.monotonic()
-        try:
-            files = library.bring(
+        stamp = delivery.new_stamp()
+        tar = self._overlay(node, plans, stamp)
+        action = plan.action or "image"
+        with self._blamed(node, action):
+            chosen = library.choose(
                 plan,
-                config,
+                self._job.vm_types[node.device_type],
                 run.deadline,
                 self._tellers[node.index],
                 own=self._starts_itself(node),
             )
-        except JobError as exc:
-            exc.node, exc.action = node.index, plan.action or "image"
-            raise
-        for note in files.notes:
+        # What is large takes its time; what is small, and whether KVM works, is seen to meanwhile.
+        with ThreadPoolExecutor(1, thread_name_prefix=f"small files of {node.name}") as aside:
+            small = aside.submit(self._process, line, node, place, chosen.files, tar, acceleration)
+            with self._blamed(node, action):
+                library.copy(chosen.contents, run.deadline, self._tellers[node.index])
+            process = result_of(small, run.deadline)
+        for note in chosen.files.notes:
             self._journal.note(node.index, "warning", note)
-        stamp = delivery.new_stamp()
-        tar = self._overlay(node, plans, stamp)
-        overlay = place.path(f"vm-{node.index}.tar") if tar else ""
-        if tar:
-            line.put(io.BytesIO(tar), overlay, run.deadline)
-        spec = VmSpec(
-            node=node.index,
-            name=node.name,
-            vm=vm,
-            config=config,
-            files=replace(files, arguments=(*files.arguments, *boot_arguments(definition, node.role))),
-            network=self._network,
-            kvm=result_of(acceleration, run.deadline),
-            overlay=overlay,
-        )
-        process = VmProcess(line, place, spec)
-        process.prepare(run.deadline)
         if plan.action or vm.image:
-            self._journal.result(
-                node.index, plan.action or "image", "pass", seconds=time.monotonic() - started
-            )
+            self._journal.result(node.index, action, "pass", seconds=time.monotonic() - started)
         roots = tuple(
             p.action.lava_test_dir
             for p in plans
@@ -175,6 +169,35 @@ class Preparation:
             shells=plans,
             roots=roots,
         )
+
+    def _process(
+        self,
+        line: HostShell,
+        node: NodePlan,
+        place: Place,
+        files: BootFiles,
+        tar: bytes,
+        acceleration: Future[bool],
+    ) -> VmProcess:
+        """Write what is made for the VM alone: its tests, its throw-away disk, its script."""
+        run = self._run
+        overlay = place.path(f"vm-{node.index}.tar") if tar else ""
+        if tar:
+            line.put(io.BytesIO(tar), overlay, run.deadline)
+        arguments = boot_arguments(self._job.definition, node.role)
+        spec = VmSpec(
+            node=node.index,
+            name=node.name,
+            vm=run.definition_vms[node.role],
+            config=self._job.vm_types[node.device_type],
+            files=replace(files, arguments=(*files.arguments, *arguments)),
+            network=self._network,
+            kvm=result_of(acceleration, run.deadline),
+            overlay=overlay,
+        )
+        process = VmProcess(line, place, spec)
+        process.prepare(run.deadline)
+        return process
 
     def _overlay(self, node: NodePlan, plans: tuple[ShellPlan, ...], stamp: str) -> bytes:
         if not plans:

@@ -135,14 +135,15 @@ class VmNode:
 
     def _pid(self, process: VmProcess) -> int | None:
         """Return the process's number, for the record; the script writes it down as its first step."""
-        limit = time.monotonic() + self._config.start_timeout
+        limit, pause = time.monotonic() + self._config.start_timeout, 0.01
         while time.monotonic() < limit:
             if (pid := process.pid(self._run.deadline)) is not None:
                 return pid
             self._run.deadline.check()
             if self._console is None or self._console.ended:
                 break
-            time.sleep(0.01)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.2)  # each look costs a host that is starting a VM
         return None
 
     def _login(self) -> Login:
