@@ -120,13 +120,12 @@ BOOTED_ANEW = (
 )
 
 
-def definition() -> str:
+def definition(images: Path) -> str:
     """64-bit VMs that the host's test starts late; a second shell for the host and a VM; at last a crash."""
-    guest = (IMAGES / "guest-arm64.rootfs.qcow2").as_uri()
-    images = {"host": (IMAGES / "board-arm64.qcow2").as_uri()} | dict.fromkeys(VMS, guest)
+    boots = {"host": "board-arm64.qcow2"} | dict.fromkeys(VMS, "guest-arm64.rootfs.qcow2")
     deploy = [
-        {"command": "deploy_linaro_image", "parameters": {"role": role, "image": image}}
-        for role, image in images.items()
+        {"command": "deploy_linaro_image", "parameters": {"role": role, "image": (images / name).as_uri()}}
+        for role, name in boots.items()
     ]
     tests = [
         shell(
@@ -167,9 +166,8 @@ def definition() -> str:
 @pytest.mark.usefixtures("said")
 def test_late_vms_second_shells_and_a_crash_on_a_board_that_was_used_before(var: Path) -> None:
     incomplete = 4
-    job: Json = json.loads(
-        manage(var, "submit", "-", "--wait", "--json", stdin=definition(), status=incomplete)
-    )
+    text = definition(var / "images")
+    job: Json = json.loads(manage(var, "submit", "-", "--wait", "--json", stdin=text, status=incomplete))
 
     cases = {(one["suite"], one["case"]): one["result"] for one in job["results"] if one["suite"] != "lava"}
     begin = ["none-yet", *(f"{role}-under-kvm" for role in VMS), "none-left", "lava-test-shell-run"]
