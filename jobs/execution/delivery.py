@@ -94,23 +94,57 @@ def to_host(shell: HostShell, tar: bytes, folder: str, deadline: Deadline) -> No
 class ToConsole:
     """Unpacks a tar on the node at a console, and runs the script `after` of its first tree.
 
-    Afterwards the shell there has the variable ``labbook_root``: the folder, with a slash at its end, in
-    which the trees lie. It is the first of `roots` that can be written to.
+    `drive`: the name under which Linux should have the drive with the tar; empty if there is none.
     """
 
     def __init__(
-        self, console: Console, tar: bytes, first: str, stamp: str, roots: Sequence[str], after: str
+        self,
+        console: Console,
+        tar: bytes,
+        first: str,
+        stamp: str,
+        roots: Sequence[str],
+        after: str,
+        *,
+        drive: str = "",
     ) -> None:
-        self._console, self._tar, self._stamp = console, tar, stamp
+        self._console, self._tar, self._stamp, self._drive = console, tar, stamp, drive
         self._first, self._roots = f"${{labbook_root}}{first}", [root.rstrip("/") + "/" for root in roots]
         # The shell's own `read`, not `cat`: under emulation each process costs some ten milliseconds.
         self._arrived = f'{{ read -r m <"{self._first}/{MARK}"; }} 2>/dev/null && [ "$m" = {stamp} ]'
         self._after = f'(. "{self._first}/{after}")'
+        self._simple = f"{quote(self._roots[0] + first)}/{after}"
+        self.root = '"${labbook_root}"'
+        """The folder, with a slash at its end, in which the trees lie then: as one types it at this shell."""
 
-    def run(self, deadline: Deadline, *, drive: bool) -> str:
+    def run(self, deadline: Deadline) -> str:
         """Do it; returns in words which way it went.
 
         Raises `DefinitionFault` when the node can take it in no way.
+        """
+        if self._drive and self._read_at_once(deadline):
+            return "read from a drive"
+        return self._search(deadline)
+
+    def _read_at_once(self, deadline: Deadline) -> bool:
+        """Unpack the drive to the first of the roots, if it is there under that name; returns whether.
+
+        A line as short as it can be: on a VM that is emulated twice over each character takes milliseconds.
+        """
+        root, drive = quote(self._roots[0]), self._drive
+        line = (
+            f"read s </sys/block/{drive}/serial&&[ $s = {OVERLAY_SERIAL} ]"
+            f"&&tar xf /dev/{drive} -C {root} 2>/dev/null&&(. {self._simple})"
+        )
+        if run_command(self._console, line, deadline)[0]:
+            return False
+        self.root = root
+        return True
+
+    def _search(self, deadline: Deadline) -> str:
+        """Look for a root that can be written to, and for the drive wherever it is; else type the tar.
+
+        Afterwards the shell has the variable ``labbook_root``.
         """
         tries = " ".join(quote(root) for root in self._roots)
         choose = (
@@ -122,6 +156,7 @@ class ToConsole:
             f' [ "$s" != {OVERLAY_SERIAL} ] || tar xf /dev/${{d##*/}} -C "$labbook_root"; done;'
             f" {self._arrived}; then {self._after};"
         )
+        drive = bool(self._drive)
         # All in one line: a round trip through an emulated console costs more than the work.
         status, _ = run_command(self._console, f"{choose}{read if drive else ''} else (exit 4); fi", deadline)
         if status == 3:

@@ -12,14 +12,17 @@ MAKE_PLACE = """
 set -e; umask 077
 mkdir -p {work} {cache} {work}/jobs
 [ -O {work} ] || {{ echo "{work} belongs to somebody else" >&2; exit 1; }}
-if [ "$(cat {folder}/handle 2>/dev/null)" != {handle} ]; then
+had= boot=
+{{ read -r had <{folder}/handle; }} 2>/dev/null || :
+if [ "$had" != {handle} ]; then
   [ ! -e {folder} ] || exit 3
   mkdir {folder}
   printf '%s\\n' {handle} >{folder}/handle
 fi
 printf '%s\\n' {network} >{folder}/network
+{{ read -r boot </proc/sys/kernel/random/boot_id; }} 2>/dev/null || :
 echo "machine=$(uname -m)"
-echo "boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || true)"
+echo "boot=$boot"
 if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then echo kvm=yes; else echo kvm=no; fi
 for program in {programs}; do
   if command -v "$program" >/dev/null 2>&1; then echo "have $program"; fi

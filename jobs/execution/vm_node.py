@@ -56,6 +56,8 @@ class VmNode:
         self._work: VmWork | None = None
         self._tested = False
         self._delivered = False
+        self._root = ""
+        """Where the tests lie on the node, as it is typed."""
 
     def live(self, work: VmWork) -> None:
         """Run all actions. Raises what ends it early.
@@ -193,7 +195,7 @@ class VmNode:
             if not self._delivered:
                 self._deliver(console, deadline)
             self._journal.phase(index, "test", "test shell")
-            where = f'"${{labbook_root}}"{plan.folder}'
+            where = f"{self._root}{plan.folder}"
             TestShellRun(index, console, self._journal, self._sync, self._run.files, plan.expected).run(
                 f"{where}/bin/lava-test-runner {where}", deadline
             )
@@ -208,16 +210,17 @@ class VmNode:
         index = self._node.index
         self._journal.phase(index, "test", "bring the tests")
         roots = tuple(dict.fromkeys((*work.roots, "/", "/tmp", "/run", "/dev/shm")))
-        bring = delivery.ToConsole(console, work.tar, work.shells[0].folder, work.stamp, roots, USER_NETWORK)
+        first, drive = work.shells[0].folder, work.process.overlay_drive
+        bring = delivery.ToConsole(console, work.tar, first, work.stamp, roots, USER_NETWORK, drive=drive)
         try:
-            way = bring.run(deadline, drive=bool(work.process.spec.overlay))
+            way = bring.run(deadline)
         except (ConsoleEnded, GaveUp) as exc:
             raise TestFault(f"{self._node.name} ended before its test shell began: {exc}") from exc
         except DeadlineExceeded as exc:
             raise TestFault(
                 f"the tests could not be brought to {self._node.name} in time{console.last_words(4)}"
             ) from exc
-        self._delivered = True
+        self._delivered, self._root = True, bring.root
         self._journal.note(index, "debug", f"the tests were {way} ({len(work.tar)} bytes)")
 
     # -- the end -------------------------------------------------------------------------------------

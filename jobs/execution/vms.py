@@ -109,6 +109,16 @@ class VmProcess:
             self._shell.put(io.BytesIO(script.encode()), self._stop, deadline, mode=0o700)
         self._prepared = True
 
+    @property
+    def overlay_drive(self) -> str:
+        """What a Linux guest calls the drive with the tests, if it has ours and no others; empty: has none.
+
+        The disk, where there is one, comes before it: see `_devices`.
+        """
+        if not self.spec.overlay:
+            return ""
+        return "vdb" if self.disk else "vda"
+
     def _own_command(self) -> str:
         return quote(*qemu_command(self.spec, self.disk)) if self.spec.config.qemu else ""
 

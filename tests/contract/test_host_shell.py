@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from devices.drivers import ssh
+from devices.drivers import ssh, upload
 from devices.drivers.local import LocalHost
 from devices.drivers.shell import HostShell, Terminal, quote
 from lab.kernel.deadline import Deadline
@@ -266,3 +266,24 @@ def test_many_threads_share_a_host(host: HostShell) -> None:
         thread.join()
 
     assert failures == []
+
+
+@pytest.mark.parametrize("unpacks", [True, False], ids=["packed", "host-cannot-unpack"])
+def test_what_shrinks_arrives_as_it_is(
+    host: HostShell,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    unpacks: bool,
+) -> None:
+    if not unpacks:
+        monkeypatch.setattr(upload, "PACKED", "no-such-gzip -dc")
+    path = tmp_path_factory.mktemp("put") / "file"
+    content = b"".join(b"%d lines of much the same\n" % number for number in range(100_000))
+    seen: list[int] = []
+
+    digest = host.put(io.BytesIO(content), str(path), soon(), progress=seen.append)
+
+    assert path.read_bytes() == content
+    assert digest == hashlib.sha256(content).hexdigest()
+    assert seen[-1] == len(content)
+    assert os.listdir(path.parent) == ["file"]

@@ -27,9 +27,10 @@ PREFERRED = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa
 _KEY = re.compile(r"^((?:ssh|ecdsa)-[a-z0-9-]+) ([A-Za-z0-9+/]{40,}={0,3})(?: |$)", re.MULTILINE)
 
 _LET_IN = (
-    "labbook_f={file}; labbook_h=$(eval echo ~{user});"
+    "labbook_f={file}; eval labbook_h=~{user};"
     " case $labbook_f in /*) ;; *) labbook_f=$labbook_h/$labbook_f;; esac;"
-    ' (umask 077; mkdir -p "${{labbook_f%/*}}" && {{ [ ! -s "$labbook_f" ] ||'
+    ' (umask 077; {{ [ -d "${{labbook_f%/*}}" ] || mkdir -p "${{labbook_f%/*}}"; }} &&'
+    ' {{ [ ! -s "$labbook_f" ] ||'
     ' [ -z "$(tail -c 1 "$labbook_f")" ] || echo >>"$labbook_f"; }} && echo {key} >>"$labbook_f")'
     ' && {{ [ "$(id -un 2>/dev/null)" = {user} ] || chown -R {user} "${{labbook_f%/*}}"; }}'
 )
