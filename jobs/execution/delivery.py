@@ -133,7 +133,7 @@ class ToConsole:
         """
         root, drive = quote(self._roots[0]), self._drive
         line = (
-            f"read s </sys/block/{drive}/serial&&[ $s = {OVERLAY_SERIAL} ]"
+            f"read s </sys/block/{drive}/serial;[ $s = {OVERLAY_SERIAL} ]"
             f"&&tar xf /dev/{drive} -C {root} 2>/dev/null&&(. {self._simple})"
         )
         if run_command(self._console, line, deadline)[0]:

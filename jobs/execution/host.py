@@ -73,6 +73,8 @@ class Place:
     """There is a /dev/kvm that we may open; whether it works is another question."""
     programs: frozenset[str]
     """Those of the asked-for programs that are there."""
+    cached: bool = True
+    """There may be images in the cache."""
     known: Mapping[str, str] = field(default_factory=dict)
     """What earlier jobs found out about the host, by the name of the file in the cache."""
 
@@ -134,6 +136,7 @@ def make_place(
         boot_id=found.get("boot", ""),
         has_kvm=found.get("kvm") == "yes",
         programs=frozenset(line.removeprefix("have ") for line in lines if line.startswith("have ")),
+        cached=found.get("cache") == "used",
         known={name: words for name, words in found.items() if name.startswith("kvm-")},
     )
 

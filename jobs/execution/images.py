@@ -205,14 +205,14 @@ class Library:
         return Chosen(files=boots, contents=tuple(files.values()))
 
     def _mine(self, file: Fetched) -> str:
-        return self._place.path(f"image-{file.sha256[:32]}")
+        return self._place.path(file.sha256)
 
     def copy(self, files: Sequence[Fetched], deadline: Deadline, teller: Teller) -> None:
         """See that the job's folder on the host has these contents; what the cache has is not copied."""
         self._await_turn(files, deadline, teller)
         try:
             needed = {file.sha256: file for file in files if file.sha256 not in self._there}
-            missing = self._take(needed, deadline)
+            missing = self._take(needed, deadline) if self._place.cached or self._there else list(needed)
             for sha256 in missing:
                 self._send(needed[sha256], deadline, teller)
             if missing and (still := self._take({one: needed[one] for one in missing}, deadline, trim=True)):
@@ -245,17 +245,14 @@ class Library:
         """
         if not files:
             return []
-        lines = [f"cd {quote(self._place.cache)} || exit"]
-        for sha256, file in files.items():
-            mine = quote(self._mine(file))
-            lines.append(
-                f'if [ -f {sha256} ] && [ "$(wc -c <{sha256})" -eq {file.size} ] && touch {sha256}'
-                f" && {{ ln -f {sha256} {mine} 2>/dev/null || cp {sha256} {mine}; }};"
-                f" then :; else echo {sha256}; fi"
-            )
-        if trim:
-            lines.append(scripts.TRIM.format(limit=self._board.cache_limit * 1024 * 1024))
-        return self._shell.run("\n".join(lines), deadline).expect_ok("the image cache").text.split()
+        take = scripts.TAKE.format(
+            names=" ".join(files),
+            right="|".join(f'"{file.size} {sha256}"' for sha256, file in files.items()),
+            folder=quote(self._place.folder),
+        )
+        drop = scripts.TRIM.format(limit=self._board.cache_limit * 1024 * 1024) if trim else ""
+        script = f"cd {quote(self._place.cache)} || exit{take}{drop}"
+        return self._shell.run(script, deadline).expect_ok("the image cache").text.split()
 
     def _send(self, file: Fetched, deadline: Deadline, teller: Teller) -> None:
         teller.phase(f"copy {short(file.url)} ({_size(file.size)})")

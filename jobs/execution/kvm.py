@@ -6,7 +6,6 @@ the host until it boots again.
 
 from __future__ import annotations
 
-import io
 import math
 import struct
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ _ARM64 = struct.pack("<4I", 0x52800100, 0x72B08000, 0xD4000002, 0x14000000)
 _ARM32 = struct.pack("<4I", 0xE3000008, 0xE3480400, 0xE1400070, 0xEAFFFFFE)
 
 _RUN = """
+printf {content} >{guest} || exit
 {command} </dev/null >{output} 2>&1 &
 guest=$!
 ( sleep {seconds}; kill -9 $guest ) </dev/null >/dev/null 2>&1 &
@@ -32,9 +32,9 @@ kill $watch 2>/dev/null
 if [ $status = {expected} ]; then answer=works
 elif [ $status = 137 ]; then answer=hangs
 else answer="fails: $(head -c 300 {output} | tr '\\n' ' ')"; fi
-rm -f {output} {guest}
+rm -f {output} {guest} {old}
 printf '%s\\n' "$answer" >{cache}.$$ && mv {cache}.$$ {cache}
-cat {cache}
+printf '%s\\n' "$answer"
 """
 
 
@@ -86,19 +86,17 @@ def _probe(shell: HostShell, place: Place, config: VmTypeConfig, seconds: float,
     cache = f"{place.cache}/kvm-{name}-{place.boot_id}"
     guest, output = place.path(f"kvm-{name}"), place.path(f"kvm-{name}.out")
     command, content, expected = _guest(config, guest)
-    shell.put(io.BytesIO(content), guest, deadline)
-    done = shell.run(
-        f"rm -f {quote(place.cache)}/kvm-{quote(name)}-*;"
-        + _RUN.format(
-            command=quote(*command),
-            output=quote(output),
-            guest=quote(guest),
-            cache=quote(cache),
-            seconds=math.ceil(seconds),
-            expected=expected,
-        ),
-        deadline,
+    script = _RUN.format(
+        command=quote(*command),
+        content=quote("".join(f"\\{byte:03o}" for byte in content)),
+        output=quote(output),
+        guest=quote(guest),
+        old=f"{quote(place.cache)}/kvm-{quote(name)}-*",
+        cache=quote(cache),
+        seconds=math.ceil(seconds),
+        expected=expected,
     )
+    done = shell.run(script, deadline)
     return done.expect_ok(f"KVM could not be tried on {shell.name}").text
 
 

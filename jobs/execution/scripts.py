@@ -27,19 +27,40 @@ if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then echo kvm=yes; else echo kvm=no; fi
 for program in {programs}; do
   if command -v "$program" >/dev/null 2>&1; then echo "have $program"; fi
 done
-cd {cache} && for file in kvm-*; do [ -f "$file" ] && echo "$file=$(cat "$file")"; done
+cd {cache} && for file in *; do
+  [ ! -f "$file" ] || case $file in
+  kvm-*) echo "$file=$(cat "$file")" ;;
+  *) echo cache=used ;;
+  esac
+done
 :
+"""
+
+# In the cache's folder: link its contents into the job's folder. `right`: patterns of "SIZE NAME", as they
+# have to be. Says the names of those that it has not. A process for each thing to do, not for each file.
+TAKE = """
+good=
+set -- $(wc -c {names} 2>/dev/null)
+while [ $# -ge 2 ]; do
+  case "$1 $2" in {right}) good="$good $2";; esac
+  shift 2
+done
+if [ -n "$good" ]; then
+  touch $good && {{ ln -f $good {folder}/ 2>/dev/null || cp $good {folder}/; }} || good=
+fi
+for name in {names}; do
+  case "$good " in *" $name "*) ;; *) echo $name;; esac
+done
 """
 
 # In the cache's folder. Contents are named by their digest; partial copies are left alone for an hour.
 TRIM = """
 total=0
-for name in $(ls -t); do
+TIME_STYLE=locale LC_ALL=C ls -lnt | while read -r mode links user group size month day time name; do
   case $name in
   *.part) [ -z "$(find "$name" -prune -mmin +60)" ] || rm -f "$name"; continue ;;
-  *[!0-9a-f]*) continue ;;
+  ''|*[!0-9a-f]*) continue ;;
   esac
-  size=$(wc -c <"$name") || continue
   total=$((total + size))
   [ $total -le {limit} ] || rm -f "$name"
 done
