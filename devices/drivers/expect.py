@@ -194,7 +194,11 @@ class Console:
         return [line.rstrip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
 
     def around(self, line: str, before: int = 4, after: int = 8) -> str:
-        """Return what was printed around a line of late, as the end of an error message.
+        """Return what was printed around a line of late, as the end of an error message."""
+        return self.whole(line, before, after)[1]
+
+    def whole(self, line: str, before: int = 4, after: int = 8) -> tuple[str, str]:
+        """Return a line of late, of which only the beginning may have been there, and what is around it.
 
         Waits a moment for what a dying machine has to add.
         """
@@ -205,9 +209,10 @@ class Console:
                     break
                 self._changed.wait(LAST_WORDS_QUIET)
         lines, wanted = self._last_lines(), line.strip()
-        places = [index for index, one in enumerate(lines) if one.strip().endswith(wanted[-300:])]
+        places = [index for index, one in enumerate(lines) if one.strip().startswith(wanted)]
+        places = places or [index for index, one in enumerate(lines) if wanted[-300:] in one]
         at = places[-1] if places else len(lines)
-        return _shown(lines[max(0, at - before) : at + 1 + after])
+        return lines[at].strip() if places else wanted, _shown(lines[max(0, at - before) : at + 1 + after])
 
     def send(self, data: bytes, deadline: Deadline) -> None:
         """Type `data`, whole: what others type at the same time comes before or after it."""
@@ -349,4 +354,5 @@ def expect(
 def gave_up(console: Console, sign: Sign, line: str) -> GaveUp:
     """Return the error for a sign that was seen in a line of a console, with what was printed around it."""
     what = f"the kernel of {console.name}" if sign in KERNEL else f"the boot loader of {console.name}"
-    return GaveUp(f"{what} {sign.means}: {line.strip()}", console.around(line))
+    whole, around = console.whole(line)
+    return GaveUp(f"{what} {sign.means}: {whole[:LINE]}", around)

@@ -208,6 +208,19 @@ def test_a_kernel_that_gives_up_is_recognised_at_once(means: str, words: bytes) 
         expect(console, [PROMPT], soon(), signs=KERNEL)
 
 
+def test_last_words_that_come_in_pieces_are_told_whole() -> None:
+    terminal = Scripted(b"tests begin\r\n[ 9.1] Kernel panic - not syncing")
+    later = threading.Timer(0.05, terminal.print, [b": sysrq triggered crash\r\n[ 9.1] CPU: 0\r\n"])
+    with Console(terminal, Record(), "vm") as console:
+        later.start()
+        with pytest.raises(GaveUp) as told:
+            expect(console, [PROMPT], soon(), signs=KERNEL)
+    later.join()
+
+    assert told.value.summary.endswith(" panicked: [ 9.1] Kernel panic - not syncing: sysrq triggered crash")
+    assert all(line in told.value.lines for line in ("tests begin", "triggered crash", "CPU: 0"))
+
+
 def test_talk_of_panics_is_none() -> None:
     text = b"panic_on_oops=0 oops=panic (panic timeout 10)\r\nOops, wrong key\r\nroot@vm:~# "
     with Console(Scripted(text), Record(), "vm") as console:
