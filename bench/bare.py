@@ -11,6 +11,7 @@ import re
 import shlex
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import paramiko
@@ -94,10 +95,16 @@ def digest(printed: bytes) -> bytes:
     return found.group()
 
 
-def work(server_vm: Guest, client_vm: Guest, boot_seconds: float = 180) -> None:
+def work(
+    server_vm: Guest,
+    client_vm: Guest,
+    boot_seconds: float = 180,
+    tell: Callable[[str], None] = lambda what: None,
+) -> None:
     """Do in the VMs what the example's test definition does, line by line, without the helpers."""
     for guest, address in ((server_vm, "10.7.7.1"), (client_vm, "10.7.7.2")):
         guest.expect(PROMPT, boot_seconds)
+        tell(f"the VM {address} has a prompt")
         guest.run("card=$(grep -l 52:54:00 /sys/class/net/*/address | cut -d/ -f5)")
         guest.run(f"ip addr add {address}/24 dev $card; ip link set $card up")
     server_vm.run("cd $(mktemp -d)")

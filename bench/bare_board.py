@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import paramiko
@@ -104,8 +105,7 @@ def put_in_disk(machine: Machine, deadline: Deadline) -> None:
     qemu_disk.insert(board, disk, deadline)
 
 
-def boot(line: Serial, deadline: Deadline, tell: object) -> None:
-    assert callable(tell)
+def boot(line: Serial, deadline: Deadline, tell: Callable[[str], None]) -> None:
     line.expect(rb"Hit any key to stop autoboot", deadline)
     line.send(" ")
     for command in LOADER:
@@ -134,16 +134,15 @@ def reach(machine: Machine, deadline: Deadline) -> paramiko.SSHClient:
             deadline.check()
 
 
-def host(client: paramiko.SSHClient, tell: object) -> None:
+def host(client: paramiko.SSHClient, tell: Callable[[str], None]) -> None:
     """Bring the images, and run the VMs."""
-    assert callable(tell)
     with client.open_sftp() as sftp:
         sftp.mkdir(FOLDER)
         for name in COPIED:
             sftp.put(str(IMAGES / name), f"{FOLDER}/{name}")
     tell("images are there")
     server_vm, client_vm = (Guest(client, kvm_command(name, n)) for n, name in ((1, "server"), (2, "client")))
-    work(server_vm, client_vm, SECONDS)
+    work(server_vm, client_vm, SECONDS, tell)
     tell("VMs are done")
 
 
