@@ -24,7 +24,7 @@ class Errand:
 
     number: int
     what: str
-    """``test``, ``on``, ``off`` or ``cycle``."""
+    """``test``, ``on``, ``off``, ``cycle`` or ``console``."""
     by: str
     asked_at: datetime
     worker: str = ""
@@ -37,7 +37,7 @@ class Errand:
 
     @property
     def title(self) -> str:
-        return "Connection test" if self.what == "test" else f"Power {self.what}"
+        return {"test": "Connection test", "console": "Console"}.get(self.what, f"Power {self.what}")
 
 
 def errands(name: str, *, limit: int = KEPT) -> list[Errand]:

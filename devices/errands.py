@@ -47,6 +47,8 @@ def request(name: str, what: str, *, actor: Actor, cause: str = "") -> int:
     `what`: ``test`` its connections, or switch its power ``on``, ``off``, or ``cycle`` it.
     """
     meta = may_handle(name, actor, f"have board {name} tested or its power switched", cause)
+    if what == rules.CONSOLE:
+        raise Rejected("No worker can type on a console for somebody: see “manage.py board NAME console”.")
     if what in rules.POWER and not queries.effective_config(name).power.present:
         raise Rejected(f"Board {name} has no power switch: its configuration has no power.method.")
     number = 0

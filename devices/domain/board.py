@@ -139,6 +139,8 @@ class Board:
         """What the errand is."""
         if self.errand_what == "test":
             return "a test of its connections"
+        if self.errand_what == "console":
+            return f"{self.errand_worker or 'somebody'}, who types on its console"
         return f"switching its power ({self.errand_what})"
 
 

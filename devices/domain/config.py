@@ -53,6 +53,8 @@ class ConsoleConfig:
     """Seconds within which a connection that drops must be back, or the job ends; 0: it is not made anew."""
     open_timeout: float = 30
     """Seconds until the console must be open when a job begins."""
+    speak_timeout: float = 30
+    """Seconds after power on in which something must have been printed when the connections are tested."""
     taken_timeout: float = 10
     """Seconds for which a console that somebody else has open is tried again: they may just be leaving."""
     connect_timeout: float = 10
@@ -132,7 +134,8 @@ class Waits:
 
     answer: float = 5
     """Seconds that a shell has to answer before what looked like its prompt is taken for mere text, and of
-    silence before it is asked once more how a command ended."""
+    silence before it is asked once more how a command ended. In tests of the connections: that something has
+    to answer to Enter."""
     nudge: float = 3
     """Seconds of silence in a boot before Enter is typed: a kernel message may have hidden the prompt."""
     nudge_login: float = 15

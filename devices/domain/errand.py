@@ -24,6 +24,8 @@ from lab.kernel.events import Event
 
 ERRANDS: tuple[Errand, ...] = get_args(Errand)
 POWER: tuple[Errand, ...] = ("on", "off", "cycle")
+CONSOLE: Errand = "console"
+"""No worker's: whoever asks for it does it."""
 MAX_TRANSCRIPT = 16 * 1024
 """Characters of one step; the end of a longer one is kept."""
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from lab.kernel.events import Event, codec
 
-Errand = Literal["test", "on", "off", "cycle"]
+Errand = Literal["test", "on", "off", "cycle", "console"]
 StepResult = Literal["pass", "fail", "skip"]
 ErrandOutcome = Literal["pass", "fail", "lost"]
 
@@ -21,7 +21,8 @@ class BoardErrandRequested(Event):
     errand: int
     """The version of this very event: rises with every errand, and is given once."""
     what: Errand
-    """``test``: of its connections. ``on``, ``off``, ``cycle``: of its power."""
+    """``test``: of its connections. ``on``, ``off``, ``cycle``: of its power. ``console``: somebody types on
+    its console."""
     within: float
     """Seconds in which a worker must have begun."""
 
@@ -44,7 +45,7 @@ class BoardErrandStep(Event):
     type = "board.errand_step"
     errand: int
     step: str
-    """``power``, ``serial`` or ``ssh``."""
+    """``power``, ``serial``, ``ssh`` or ``console``."""
     result: StepResult
     said: str
     """What came of it, in a sentence."""

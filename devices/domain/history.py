@@ -147,6 +147,8 @@ def _board_words(state: Board, event: Event) -> Words:
 
 
 def _errand_words(state: Board, event: Event) -> str:
+    if "console" in (state.errand_what, getattr(event, "what", "")):
+        return _console_words(event)
     what = "test of its connections" if state.errand_what == "test" else f"power {state.errand_what}"
     match event:
         case BoardErrandRequested():
@@ -162,6 +164,21 @@ def _errand_words(state: Board, event: Event) -> str:
             return f"{event.step} {done}"
         case BoardErrandEnded():
             return f"{what} " + {"pass": "passed", "fail": "failed", "lost": "lost"}[event.outcome]
+    return event.type
+
+
+def _console_words(event: Event) -> str:
+    match event:
+        case BoardErrandRequested():
+            return "reserved for somebody who wants to type on its console"
+        case BoardErrandStarted():
+            return f"console taken by {event.worker}"
+        case BoardErrandStep(step="console"):
+            return f"console left: {event.said}" if event.result == "pass" else "console failed"
+        case BoardErrandStep():
+            return f"{event.step}: {event.said}"
+        case BoardErrandEnded():
+            return "console given back" if event.outcome == "pass" else "console lost"
     return event.type
 
 

@@ -103,6 +103,7 @@ REFINED: Mapping[type, Mapping[str, Rule]] = {
         "line_end": rules.one_of("cr", "lf", "crlf"),
         "reconnect": rules.pause(24 * 3600),
         "open_timeout": rules.seconds(3600),
+        "speak_timeout": rules.seconds(3600),
         "taken_timeout": rules.pause(3600),
         "connect_timeout": rules.seconds(3600),
     },

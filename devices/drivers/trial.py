@@ -24,12 +24,6 @@ from lab.kernel.errors import InfrastructureError
 
 Result = Literal["pass", "fail", "skip"]
 
-OPEN_WITHIN = 20.0
-"""Seconds for the console to open."""
-SPEAK_WITHIN = 30.0
-"""Seconds after power on in which a board must have printed something."""
-ANSWER_WITHIN = 5.0
-"""Seconds in which something on the console must answer to the Enter key."""
 LISTEN = 3.0
 """Seconds for which a console that speaks is listened to."""
 HEARD = 8 * 1024
@@ -61,7 +55,8 @@ def budget(board: BoardConfig, what: str) -> float:
     power = patience(board) if board.power.present else 0.0
     if what != "test":
         return power + 10
-    serial = OPEN_WITHIN + SPEAK_WITHIN + LISTEN if board.console.present else 0.0
+    console = board.console
+    serial = console.open_timeout + console.speak_timeout + LISTEN if console.present else 0.0
     boots = board.boot.timeout + board.boot.ssh_timeout if board.power.present else 0.0
     return 2 * power + serial + boots + board.connect_timeout + board.command_timeout + 10
 
@@ -139,7 +134,7 @@ def _try_power(board: BoardConfig, deadline: Deadline, report: Report, leaving: 
         found = power.state(deadline)
         notes.note(f"its switch ({board.power.method}) says that it is {found}")
         if found != "on":  # unknown: as jobs leave it
-            leaving.callback(_leave_off, power, board, deadline)
+            leaving.callback(leave_off, power, board, deadline)
         state = _switched(power, "cycle", power.cycle, deadline, notes)
     except InfrastructureError as exc:
         deadline.check()
@@ -164,7 +159,7 @@ def _switched(
     return state
 
 
-def _leave_off(power: PowerSwitch, board: BoardConfig, deadline: Deadline) -> None:
+def leave_off(power: PowerSwitch, board: BoardConfig, deadline: Deadline) -> None:
     """Switch it off again; what hinders that was reported when it was tried the first time."""
     last = Deadline.after(patience(board), "the power switch", stop=deadline.stop)
     with contextlib.suppress(InfrastructureError):
@@ -199,7 +194,7 @@ class _Ears:
         self._notes = _Notes()
         self._notes.note(f"opening {config.url or ' '.join(config.command)}")
         try:
-            within = deadline.within(OPEN_WITHIN, "the console")
+            within = deadline.within(config.open_timeout, "the console")
             terminal = open_console(config, within, self._notes.note)
         except InfrastructureError as exc:
             deadline.check()
@@ -224,7 +219,8 @@ class _Ears:
         if self._console is None:
             report(self._notes.tried("serial", "fail", f"{self._failure}."))
             return
-        within = min(SPEAK_WITHIN, self._board.boot.timeout) if powered else ANSWER_WITHIN
+        speaks = min(self._board.console.speak_timeout, self._board.boot.timeout)
+        within = speaks if powered else self._board.waits.answer
         try:
             if not powered and not self._total:
                 self._notes.note("pressing Enter")

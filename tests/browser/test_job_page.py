@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import time
 
 import pytest
 from django.contrib.auth.models import User
+from pytest_django import Settings
 from selenium.webdriver.common.keys import Keys
 
-from jobs import console_log, queries
+from jobs import console_log, mail, queries
+from jobs.delivering import deliver
 from jobs.domain.events import ImageUsed, PhaseStarted, TransferProgressed
 from tests.browser import story
 from tests.browser.conftest import Site
 from tests.browser.story import CLIENT_1, CLIENT_2, HOST, SERVER
+from tests.support.mailbox import Mailbox
 from tests.support.web import WebServer
 
 pytestmark = pytest.mark.e2e
@@ -196,6 +201,49 @@ def test_a_result_leads_to_its_line_and_a_line_has_an_address(
     site.wait(
         lambda: site.text("#con-0 .at-line").endswith(expected(1, HOST)[at + 4]), "the line of the link"
     )
+
+
+def test_deliveries_and_metadata_are_shown_with_how_far_they_are(
+    site: Site, asha: User, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        server = f"http://127.0.0.1:{closed.getsockname()[1]}/results"
+    text = json.loads(story.DEFINITION) | {"notify": ["asha@example.org"]}
+    text["actions"][1]["metadata"] = {"commit": "abc123", "build": {"number": 7}}
+    text["actions"].append(
+        {"command": "submit_results", "parameters": {"server": server, "stream": "/nightly/"}}
+    )
+    monkeypatch.setattr(story, "DEFINITION", json.dumps(text))
+    with Mailbox() as mailbox:
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = (
+            mail.SMTP,
+            "127.0.0.1",
+            mailbox.port,
+        )
+        settings.LABBOOK = {**settings.LABBOOK, "ALLOW_LOCAL_HTTP": True}
+        run = story.begin(asha, monkeypatch)
+        watch(site, asha, "/jobs/1/")
+        site.find("#t-notes").click()
+        site.wait(lambda: "commit=abc123" in site.text("#p-notes"), "the metadata")
+        assert 'build={"number":7}' in site.text("#p-notes")
+        story.boot_host(run)
+        run.recorder.finish(outcome="complete", failure=None)
+        site.wait(lambda: len(site.all("[data-delivery=planned]")) == 2, "what is planned")
+        for number in (1, 2):
+            deliver(1, number)
+        site.wait(lambda: site.all("[data-delivery=delivered]"), "the mail")
+        assert "Mail to asha@example.org has arrived" in site.text("[data-delivery=delivered]")
+        site.wait(lambda: site.all("[data-delivery=waiting]"), "the results on their way")
+        waiting = site.text("[data-delivery=waiting]")
+        assert f"Results to {server} is tried again" in waiting
+        assert "/nightly/" in waiting
+        site.open("/jobs/1/")
+        site.find("#t-notes").click()
+        assert [one.get_attribute("data-delivery") for one in site.all("[data-delivery]")] == [
+            "delivered",
+            "waiting",
+        ]
 
 
 def test_what_a_target_prints_never_becomes_markup(

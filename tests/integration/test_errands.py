@@ -59,12 +59,12 @@ def relay(tmp_path: Path) -> Relay:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "LISTEN", 0.2)
-    monkeypatch.setattr(trial, "SPEAK_WITHIN", 10.0)
-    monkeypatch.setattr(trial, "ANSWER_WITHIN", 0.4)
 
 
 def register(**config: Any) -> None:
     make_inventory("alpha")
+    if "console" in config:
+        config = {**config, "console": {"speak_timeout": 10, **config["console"]}, "waits": {"answer": 0.4}}
     commands.change_board("alpha", config=config, actor="lab")
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from devices import by_hand, checking, commands, errand_records, errands, queries
+from devices import by_hand, checking, commands, errand_records, errands, queries, sitting
 from devices.domain.config_text import read_config
 from devices.domain.history import Entry
 from devices.management.cli import as_json, operator, settings_table
+from devices.management.tty import Tty
 from lab.kernel.errors import Rejected
 
 POLL = 0.3
@@ -23,8 +24,8 @@ LATEST = 10
 
 class Command(BaseCommand):
     help = (
-        "Show a board, have it checked or its connections tested, take it offline, bring it online, release "
-        "it, note its health, clone or retire it."
+        "Show a board, have it checked or its connections tested, sit at its console, take it offline, bring "
+        "it online, release it, note its health, clone or retire it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -32,7 +33,7 @@ class Command(BaseCommand):
         does = parser.add_subparsers(
             dest="do",
             required=True,
-            metavar="show|check|test|offline|online|release|health|power|clone|retire",
+            metavar="show|check|test|console|offline|online|release|health|power|clone|retire",
         )
         show = does.add_parser("show", help="all about it, with its last events")
         show.add_argument("--json", action="store_true", help="print JSON, for programs")
@@ -48,6 +49,19 @@ class Command(BaseCommand):
         does.add_parser(
             "test",
             help="try its power, console and ssh now, by a worker of its site, and print what was said",
+        )
+        console = does.add_parser(
+            "console",
+            help="sit at its console, on a machine that reaches it; no job gets it meanwhile. Ctrl-] leaves",
+        )
+        console.add_argument(
+            "--power",
+            choices=["on", "cycle"],
+            default="",
+            help="switch it once the console is open; off afterwards unless it was on",
+        )
+        console.add_argument(
+            "--minutes", type=float, default=60, help="for how long at most (default: %(default)s)"
         )
         clone = does.add_parser("clone", help="register a board like it")
         clone.add_argument("new", metavar="NAME", help="the name of the new board")
@@ -78,6 +92,9 @@ class Command(BaseCommand):
         if do == "test":
             self._test(name)
             return
+        if do == "console":
+            self._console(name, options["power"], options["minutes"])
+            return
         if do == "clone":
             config = read_config(options["config"]).config
             commands.clone_board(name, options["new"], config, actor=operator(), cause="cli")
@@ -100,6 +117,20 @@ class Command(BaseCommand):
             case "health":
                 commands.set_board_health(name, options["health"], reason, actor=actor, cause="cli")
         self.stdout.write(_state(queries.board(name)))
+
+    def _console(self, name: str, power: str, minutes: float) -> None:
+        """Sit at its console; what is said beside it goes to the error stream."""
+        with Tty() as person:
+            path = sitting.sit(
+                name,
+                person,
+                seconds=minutes * 60,
+                power=power,
+                say=person.say,
+                actor=operator(),
+                cause="cli",
+            )
+        self.stderr.write(f"Left. The record is {path}: asciinema plays it.")
 
     def _test(self, name: str) -> None:
         """Have it tested, and print each step as it comes; Ctrl-C leaves the worker to it."""

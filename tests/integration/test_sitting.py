@@ -1,0 +1,241 @@
+"""Sitting at the console of an idle board: by a person that a test makes up, and by a real terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from devices import commands, errand_records, queries, sitting
+from jobs import commands as job_commands
+from lab.demo.sshd import SshServer
+from lab.kernel.errors import NotPermitted, Rejected
+from tests.support.consoles import DeviceBoard, TcpBoard
+from tests.support.databases import Database
+from tests.support.jobs import make_inventory, make_user, submit
+from tests.support.sshd import ssh_config
+from tests.support.switches import Relay
+
+
+@pytest.fixture
+def serial(tmp_path: Path) -> Iterator[DeviceBoard]:
+    board = DeviceBoard(tmp_path)
+    yield board
+    board.close()
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, settings: Any) -> Path:
+    settings.VAR_DIR = tmp_path / "var"
+    return tmp_path
+
+
+class Person:
+    """Types what a test says, when it says so."""
+
+    def __init__(self, *acts: bytes | Callable[[], object]) -> None:
+        self._acts = list(acts)
+        self.seen = b""
+        self.told: list[str] = []
+
+    def show(self, data: bytes) -> None:
+        self.seen += data
+
+    def typed(self, seconds: float) -> bytes | None:
+        if not self._acts:
+            return None
+        act = self._acts.pop(0)
+        if isinstance(act, bytes):
+            return act
+        act()
+        return b""
+
+    def sees(self, wanted: bytes) -> Callable[[], object]:
+        def wait() -> None:
+            end = time.monotonic() + 20
+            while wanted not in self.seen:
+                assert time.monotonic() < end, self.seen
+                time.sleep(0.01)
+
+        return wait
+
+
+def register(**config: Any) -> None:
+    make_inventory("alpha")
+    commands.change_board("alpha", config=config, actor="lab")
+
+
+def sit(person: Person, **more: Any) -> Path:
+    return sitting.sit(
+        "alpha", person, **{"seconds": 60, "say": person.told.append, "actor": "cli:root", **more}
+    )
+
+
+def texts() -> list[str]:
+    return [entry.text for entry in queries.board_history("alpha")]
+
+
+@pytest.mark.django_db
+def test_a_person_types_on_an_idle_board_which_is_reserved_and_all_is_recorded(serial: DeviceBoard) -> None:
+    register(console={"url": str(serial.path), "line_end": "lf"})
+    person = Person()
+
+    def meanwhile() -> None:
+        submit(make_user())
+        assert not job_commands.schedule()
+        assert queries.board("alpha").reason == "reserved for cli:root, who types on its console"
+        with pytest.raises(Rejected, match="reserved for cli:root, who types on its console already"):
+            sit(Person())
+
+    person = Person()
+    person._acts = [
+        lambda: serial.print(b"\x1b[1mboard\x1b[0m login: \xff"),
+        person.sees(b"login: "),
+        b"root\r",
+        lambda: serial.print(b"Password: "),
+        person.sees(b"Password: "),
+        meanwhile,
+    ]
+    path = sit(person)
+
+    assert serial.typed(5) == b"root\n", "Enter is what the board takes for it"
+    head, *events = (json.loads(line) for line in path.read_text().splitlines())
+    assert (head["version"], head["title"]) == (2, "alpha, cli:root")
+    assert "".join(text for _, kind, text in events if kind == "i") == "root\r"
+    assert "board\x1b[0m login: " in "".join(text for _, kind, text in events if kind == "o")
+    assert path.stat().st_mode & 0o077 == 0
+    errand = errand_records.errands("alpha")[0]
+    assert (errand.title, errand.outcome) == ("Console", "pass")
+    assert "board login: " in errand.steps[-1].transcript
+    assert texts()[0] == "console given back"
+    assert f"console left: recorded in {path}" in texts()
+    assert "console taken by cli:root" in texts()
+    assert queries.board("alpha").free
+
+
+@pytest.mark.django_db
+def test_power_is_switched_with_the_console_open_and_is_as_before_at_the_end(
+    serial: DeviceBoard, tmp_path: Path
+) -> None:
+    relay = Relay(tmp_path)
+    power = relay.board.power
+    register(
+        console={"url": str(serial.path)},
+        power={
+            "method": "command",
+            "on": power.on,
+            "off": power.off,
+            "status": power.status,
+            "off_seconds": 0,
+        },
+    )
+    on: list[bool] = []
+    person = Person(lambda: on.append(relay.powered()))
+    sit(person, power="on")
+    assert on == [True]
+    assert not relay.powered()
+    assert "Its power is on." in person.told
+
+
+@pytest.mark.django_db
+def test_a_board_without_a_serial_console_gives_a_shell_by_ssh(sshd: SshServer) -> None:
+    wanted = ("host", "port", "user", "key_file", "host_key")
+    register(ssh={key: value for key, value in asdict(ssh_config(sshd)).items() if key in wanted})
+    person = Person()
+    person._acts = [b"echo he''re\r", person.sees(b"here")]
+    sit(person)
+    assert "login shell by ssh" in person.told[0]
+
+
+@pytest.mark.django_db
+def test_who_may_not_and_what_cannot_be_is_said(serial: DeviceBoard, tmp_path: Path) -> None:
+    register(console={"url": str(serial.path)})
+    with pytest.raises(NotPermitted, match="may not type on the console"):
+        sit(Person(), actor=make_user("mallory"))
+    with pytest.raises(Rejected, match=r"no power switch"):
+        sit(Person(), power="on")
+    with pytest.raises(Rejected, match="up to 24 hours"):
+        sit(Person(), seconds=10**6)
+    commands.change_board("alpha", config={"console": {"url": str(tmp_path / "none")}}, actor="lab")
+    with pytest.raises(Rejected, match="Board alpha: the console cannot be opened"):
+        sit(Person())
+    assert queries.board("alpha").free
+    assert texts()[:2] == ["console lost", "console failed"]
+
+
+@pytest.mark.django_db
+def test_it_ends_with_its_time_and_when_somebody_takes_the_board_away(
+    serial: DeviceBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(console={"url": str(serial.path)})
+    waiting: list[bytes | Callable[[], object]] = [lambda: time.sleep(0.05)] * 400
+    sit(Person(*waiting), seconds=0.3)
+    assert texts()[0] == "console given back"
+
+    monkeypatch.setattr(sitting, "LOOK_EVERY", 0.0)
+
+    def release() -> None:
+        commands.release_board("alpha", "I need it", actor="lab")
+
+    with pytest.raises(Rejected, match="somebody took the board away"):
+        sit(Person(release, *waiting))
+    assert queries.board("alpha").free
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[TcpBoard]:
+    board = TcpBoard(tmp_path)
+    yield board
+    board.close()
+
+
+def test_at_a_terminal_every_key_reaches_the_board_and_ctrl_bracket_leaves(
+    far: TcpBoard, sqlite_database: Database, folder: Path
+) -> None:
+    register(console={"url": far.config.url})
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "board", "alpha", "console"],
+        cwd=settings.BASE_DIR, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        env=os.environ | {
+            "DATABASE_URL": sqlite_database.url, "DJANGO_SETTINGS_MODULE": "lab.settings",
+            "LABBOOK_VAR": str(folder), "LABBOOK_SECRET_KEY": settings.SECRET_KEY,
+        },
+    )  # fmt: skip
+    os.close(theirs)
+    seen = b""
+
+    def until(wanted: bytes) -> None:
+        nonlocal seen
+        end = time.monotonic() + 60
+        while wanted not in seen:
+            assert time.monotonic() < end, seen
+            if select.select([ours], [], [], 0.5)[0]:
+                try:
+                    seen += os.read(ours, 4096)
+                except OSError:  # nobody has the other end any more
+                    raise AssertionError(f"it ended after {seen!r}") from None
+
+    try:
+        until(b"Ctrl-] leaves")
+        far.print(b"U-Boot> ")
+        until(b"U-Boot> ")
+        os.write(ours, b"\x03ls\r\x1d")  # Ctrl-C is the board's
+        assert far.typed(4) == b"\x03ls\r"
+        until(b"asciinema plays it")
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
