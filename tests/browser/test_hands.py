@@ -25,6 +25,8 @@ SCREEN = "#con-1 .con-t[data-ready] .xterm-rows"
 def run(asha: User) -> Iterator[Running]:
     with running(asha) as one:
         one.writer.write(1, b"\x1b[32mhello\x1b[0m from \x1b[38;2;200;100;50mthe guest\x1b[0m\r\n# ")
+        # What only a terminal answers, which must not pass for something typed.
+        one.writer.write(1, b"\x1b[6n\x1b[c\x1b[>c\x1b[?1004h\x1b]11;?\x07\x1bP$qm\x1b\\\x1b[?25$p")
         one.writer.report(phase(1, "test", "smoke"))
         one.writer.flush()
         yield one
@@ -49,6 +51,8 @@ def test_somebody_takes_the_keyboard_types_and_gives_it_back(site: Site, asha: U
     assert "A test runs here and goes on" in site.text("#con-1 .con-words")
     press(site, "e", "c", "h", "o", " ", "ü", Keys.ENTER)
     site.wait(lambda: "# echo ü" in site.text(SCREEN), "what was typed, from the console")
+    run.writer.write(1, b"\x1b[5n\x1b[6n$ ")
+    site.wait(lambda: "$ " in site.text(SCREEN) + " ", "the next prompt")
     assert run.console.typed == "echo ü\r".encode()
     site.wait(
         lambda: "asha typed" in " ".join(one["text"] for one in queries.job_events(run.number)),

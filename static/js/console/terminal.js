@@ -63,6 +63,25 @@ function theme() {
   };
 }
 
+/** Questions that programs ask a terminal: where the cursor is, what it is, its modes, its version, its size. */
+const QUESTIONS = [
+  ...[{ final: "n" }, { prefix: "?", final: "n" }, { final: "c" }, { prefix: ">", final: "c" }, { prefix: "=", final: "c" }],
+  ...[{ intermediates: "$", final: "p" }, { prefix: "?", intermediates: "$", final: "p" }, { prefix: ">", final: "q" }, { final: "t" }],
+];
+const COLOURS = [4, 10, 11, 12];
+const TELL_FOCUS = 1004;
+
+/**
+ * Make a terminal answer no questions. Only what somebody types may reach the console: an answer would stop a
+ * boot loader or end up in a test, would come once more for old lines, and would be on record as typed.
+ */
+function answerNothing({ parser }) {
+  for (const question of QUESTIONS) parser.registerCsiHandler(question, () => true);
+  for (const colour of COLOURS) parser.registerOscHandler(colour, (text) => text.includes("?"));
+  parser.registerDcsHandler({ intermediates: "$", final: "q" }, () => true);
+  parser.registerCsiHandler({ prefix: "?", final: "h" }, (modes) => modes.length === 1 && modes[0] === TELL_FOCUS);
+}
+
 /** Return the size of letters, in pixels, with which all columns fit; what is smaller could not be read. */
 function sizeFor(element) {
   const wide = (element.clientWidth - 16) / COLUMNS / 0.6; // letters of the font are 0.6 em wide
@@ -80,6 +99,7 @@ export async function openTerminal(element, { name, typed, left }) {
     ...{ cols: COLUMNS, rows: 24, scrollback: 5000, theme: theme() },
     ...{ fontFamily: "'JetBrains Mono Variable', ui-monospace, monospace", fontSize: sizeFor(element), screenReaderMode: true },
   });
+  answerNothing(terminal);
   open(terminal, element);
   terminal.textarea?.setAttribute("aria-label", `Type on the console of ${name}. Control and right bracket gives the keyboard back.`);
   terminal.attachCustomKeyEventHandler((event) => {
