@@ -88,10 +88,10 @@ def main() -> None:
         axe = unpack(fetched, f"axe-core@{AXE_CORE}")
         for old in TESTS.glob("axe-core-*"):
             shutil.rmtree(old)
-        folder = TESTS / f"axe-core-{AXE_CORE}"
-        folder.mkdir()
+        beside = TESTS / f"axe-core-{AXE_CORE}"
+        beside.mkdir()
         for name in ("axe.min.js", "LICENSE", "LICENSE-3RD-PARTY.txt"):
-            shutil.copy(axe / name, folder / name)
+            shutil.copy(axe / name, beside / name)
     write_manifest()
 
 
