@@ -17,7 +17,7 @@ from django.db.models import Q
 from devices.queries import BoardView
 from devices.reservations import HELD, Stretch, held_since, stretches, used
 from jobs import queries, rows
-from jobs.domain.strips import WIDTH, Block, Path, strip
+from jobs.domain.strips import Block, Path, strip
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -176,8 +176,8 @@ def use(name: str, now: float) -> Use:
 class Mark:
     """A time on the axis below a strip."""
 
-    x: float
-    """0 to `strips.WIDTH`."""
+    percent: float
+    """Of the strip's width, from the left."""
     at: datetime
 
 
@@ -187,6 +187,6 @@ def marks(now: float, seconds: float, step: int) -> list[Mark]:
     count = int((now - first) // (step * HOUR)) + 1
     times = [first + number * step * HOUR for number in range(count)]
     return [
-        Mark(x=round(WIDTH * (1 - (now - at) / seconds), 1), at=datetime.fromtimestamp(at, UTC))
+        Mark(percent=round(100 * (1 - (now - at) / seconds), 2), at=datetime.fromtimestamp(at, UTC))
         for at in times
     ]

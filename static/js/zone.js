@@ -31,4 +31,10 @@ export function timeOf(epoch) {
 /** Show all times below `root` in the reader's zone. */
 export function localise(root = document) {
   for (const element of root.querySelectorAll("time[datetime]")) show(element);
+  for (const element of root.querySelectorAll("[data-hour], [data-day]")) {
+    const { hour, day } = element.dataset;
+    const date = new Date(hour ?? day);
+    const text = hour ? `${two(date.getHours())}:${two(date.getMinutes())}` : days.format(date);
+    if (element.textContent !== text) element.textContent = text;
+  }
 }

@@ -25,7 +25,7 @@ from tests.browser import story
 from tests.support import jobs
 
 PAGES: dict[str, tuple[str, ...]] = {
-    "home": ("/", "/?whose=mine"),
+    "home": ("/",),
     "login": ("/login/",),
     "profile": ("/profile/",),
     "jobs:list": ("/jobs/", "/jobs/?q=nothing+has+this"),
@@ -36,7 +36,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "jobs:submit": ("/submit/",),
     "jobs:compare": ("/compare/1/2/",),
     "jobs:trend": (f"/trends/?name={story.NAME.replace(' ', '+')}&node=host&suite=lava&case=sftp",),
-    "devices:boards": ("/boards/", "/boards/?state=out", "/boards/?q=nothing"),
+    "devices:boards": ("/boards/", "/boards/?q=nothing"),
     "devices:board": ("/boards/bench-01/", "/boards/bench-03/", "/boards/bench-04/?span=7d"),
     "devices:types": ("/types/",),
     "devices:type": ("/types/bench/", "/types/kvm/"),

@@ -150,14 +150,3 @@ def test_what_is_not_there_gets_a_page_that_says_so(site: Site, asha: User) -> N
     assert "registered" in site.text("#board-history")
     complaints = site.complaints()
     assert all("404" in one for one in complaints)
-
-
-@pytest.mark.parametrize("width", [390, 1440])
-def test_no_page_scrolls_sideways(site: Site, asha: User, width: int) -> None:
-    jobs.submit(asha, jobs.definition("a job with quite a long name that goes on and on", vms=4))
-    site.log_in(asha)
-    site.resize(width, 900)
-    for path in ("/", "/jobs/", "/jobs/1/", "/jobs/1/definition", "/jobs/1/resubmit", "/submit/", "/boards/"):
-        site.open(path)
-        wide = site.run("return document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0, f"{path} is {wide} px wider than the window"
