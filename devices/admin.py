@@ -14,7 +14,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from devices import queries, steps
-from devices.admin_pages import InventoryAdmin, badge, monospace
+from devices.admin_access import AccessPages
+from devices.admin_pages import badge, monospace
 from devices.config_tables import settings_table
 from devices.domain.config_text import write_config
 from devices.domain.history import Entry
@@ -90,7 +91,7 @@ class BaseFilter(admin.SimpleListFilter):
 
 
 @admin.register(Board)
-class BoardAdmin(InventoryAdmin):
+class BoardAdmin(AccessPages):
     form = BoardForm
     retire = steps.RETIRE_BOARD
     list_display = ["name", "type_and_site", "shown_state", "shown_health", "holder", "why", "shown_tags"]
@@ -201,7 +202,7 @@ class BoardAdmin(InventoryAdmin):
 
 
 @admin.register(DeviceType)
-class DeviceTypeAdmin(InventoryAdmin):
+class DeviceTypeAdmin(AccessPages):
     form = DeviceTypeForm
     retire = steps.RETIRE_TYPE
     list_display = ["name", "kind", "shown_base", "about", "boards_in_use"]

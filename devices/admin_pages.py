@@ -21,7 +21,7 @@ from devices import access
 from devices.domain.access import Right
 from devices.domain.history import Entry
 from devices.forms import CommandForm, ReasonForm
-from devices.models import Board
+from devices.models import Board, DeviceType
 from devices.steps import Step
 from lab.kernel.errors import Rejected
 
@@ -109,7 +109,9 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
         if right not in known:
             known[right] = access.listed(request.user, right)
             request._listed = known  # type: ignore[attr-defined]  # our own note on it
-        return known[right].boards if self.model is Board else known[right].types
+        if self.model is Board:
+            return known[right].boards
+        return known[right].types if self.model is DeviceType else frozenset()
 
     def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)

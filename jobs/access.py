@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from devices import access as inventory
-from devices.domain.access import granted_by
+from devices.domain.access import Right, Rules, allows, granted_by
 from jobs.models import Job
 from jobs.sight import Sight, User
 from lab.kernel.errors import NotFound, NotPermitted
@@ -67,15 +67,23 @@ def has_perm(user: User, permission: str) -> bool:
 CANCEL = "jobs.cancel_any_job"
 
 
-def _on_board(user: User, right: Literal["handle", "console"], row: Job) -> bool:
-    return bool(row.board) and inventory.may(user, right, row.board, own=is_submitter(user, row))
+def _on_board(user: User, right: Right, row: Job) -> bool:
+    """Whether somebody has a right on the board of a job or, before it has one, on what it asks for."""
+    rules = _rules(row)
+    one = inventory.person(user)
+    own = is_submitter(user, row)
+    return rules is not None and allows(rules, right, one, everywhere=one.boards, own=own)
+
+
+def _rules(row: Job) -> Rules | None:
+    board = row.board or row.pinned_board
+    return inventory.board_rules(board) if board else inventory.type_rules(row.host_type)
 
 
 def _who_may(deed: Deed, row: Job) -> str:
     if deed == "cancel":
         return f"only {row.submitter}, who submitted it, who keeps its board, and the staff of the lab may"
-    if not row.board:
-        return "it has no board yet"
-    rules = inventory.board_rules(row.board)
+    rules = _rules(row)
     granters = granted_by(rules) if rules else "the lab's administrators"
-    return f"that needs the right console of board {row.board}, which {granters} can grant"
+    what = f"board {row.board}" if row.board else f"the boards of type {row.host_type}"
+    return f"that needs the right console of {what}, which {granters} can grant"

@@ -8,11 +8,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from devices import by_hand, checking, commands, errand_records, errands, queries, sitting
+from devices import by_hand, checking, commands, errand_records, errands, queries, seen, sitting
+from devices.domain.access import RIGHTS, WORDS
 from devices.domain.config_text import read_config
 from devices.domain.history import Entry
 from devices.management.cli import as_json, operator, settings_table
 from devices.management.tty import Tty
+from lab.actors import LAB
 from lab.kernel.errors import Rejected
 
 POLL = 0.3
@@ -33,7 +35,7 @@ class Command(BaseCommand):
         does = parser.add_subparsers(
             dest="do",
             required=True,
-            metavar="show|check|test|console|offline|online|release|health|power|clone|retire",
+            metavar="show|check|test|console|offline|online|release|health|power|access|clone|retire",
         )
         show = does.add_parser("show", help="all about it, with its last events")
         show.add_argument("--json", action="store_true", help="print JSON, for programs")
@@ -72,6 +74,15 @@ class Command(BaseCommand):
             "power", help="switch the power of a board that is offline, or ask for its state"
         )
         power.add_argument("action", choices=[*by_hand.ACTIONS, "status"])
+        lists = does.add_parser("access", help="show who may do what with it, or change lists of it")
+        for right, words in WORDS.items():
+            lists.add_argument(
+                f"--{right}",
+                metavar="ENTRIES",
+                help=f"who may {words}: user:NAME, group:NAME, everybody or nobody, between commas; "
+                "empty: as its type says",
+            )
+        lists.add_argument("--reason", default="")
         health = does.add_parser("health", help="note whether it works")
         health.add_argument("health", choices=["unknown", "good", "bad"])
         health.add_argument("--reason", default="", help="needed for bad")
@@ -99,6 +110,9 @@ class Command(BaseCommand):
             config = read_config(options["config"]).config
             commands.clone_board(name, options["new"], config, actor=operator(), cause="cli")
             self.stdout.write(_state(queries.board(options["new"])))
+            return
+        if do == "access":
+            self.stdout.write(_access(name, options))
             return
         reason, actor = options["reason"], operator()
         match do:
@@ -150,6 +164,25 @@ class Command(BaseCommand):
         if one.outcome != "pass":
             raise CommandError(f"The test {ENDED[one.outcome]}: {one.reason}")
         self.stdout.write(f"The test {ENDED[one.outcome]}.")
+
+
+def _access(name: str, options: dict[str, Any]) -> str:
+    """Change the lists that are given, then tell all."""
+    given = {right: options[right] for right in RIGHTS if options[right] is not None}
+    found = seen.board_access(LAB, name)
+    if given:
+        lists: dict[str, list[str]] = dict(found.own or {})
+        for right, text in given.items():
+            lists[right] = [entry.strip() for entry in text.split(",") if entry.strip()]
+        commands.change_board_access(name, lists, options["reason"], actor=operator(), cause="cli")
+        found = seen.board_access(LAB, name)
+    own, effective = found.own or {}, found.effective or {}
+    rows = []
+    for right in RIGHTS:
+        told = ", ".join(effective.get(right, ())) or "(the default)"
+        source = "" if right in own or right not in effective else "  (says its type, or the lab)"
+        rows.append(f"  {right:11} {told}{source}")
+    return "\n".join([f"board {name}", *rows])
 
 
 def _power(name: str, action: str) -> str:
