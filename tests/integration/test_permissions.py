@@ -283,11 +283,12 @@ def test_many_boards_cost_no_more_queries_than_few(erika: User) -> None:
             queries.job_list(erika)
         return len(captured)
 
+    asked()  # what a person may do in the whole lab is looked up once
     few = asked()
     for number in range(20):
         add_board(f"more-{number}")
         lists(f"more-{number}", view=["user:erika"] if number % 2 else ["nobody"])
-    assert asked() == few
+    assert asked() <= few
     assert len(seen.boards(erika)) == 11
 
 
