@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from devices.drivers.expect import Console, ConsoleEnded, GaveUp
@@ -18,7 +19,7 @@ from jobs.domain.definition.model import (
 )
 from jobs.domain.events import NodePlan, VmStarted
 from jobs.execution import delivery
-from jobs.execution.boot import Booting, Prompts
+from jobs.execution.boot import Booting, Prompts, run_command
 from jobs.execution.network import USER_NETWORK
 from jobs.execution.run import Run
 from jobs.execution.shell import TestShellRun
@@ -114,6 +115,7 @@ class VmNode:
         index = self._node.index
         if self._console is not None:
             self._journal.phase(index, "boot", "reboot")
+            self._write_out(self._console)
             self._stop()
         self._journal.phase(index, "boot", "start")
         process = self._work.process
@@ -134,6 +136,11 @@ class VmNode:
             Booting(self._console, prompts, self._milestone).run(deadline)
         except ConsoleEnded as exc:
             raise self._died_booting(exc) from exc
+
+    def _write_out(self, console: Console) -> None:
+        """Have what was written reach the disk, as a reboot does: the end of the process comes at once."""
+        with suppress(JobError):  # a machine that does not answer loses what it has
+            run_command(console, "sync", self._run.deadline.within(self._patience, "writing the disk"))
 
     def _pid(self, process: VmProcess) -> int | None:
         """Return the process's number, for the record; the script writes it down as its first step."""
@@ -186,7 +193,7 @@ class VmNode:
     def _test(self, plan: ShellPlan) -> None:
         if self._console is None or (plan.reboots and self._tested and self._config.reboot_between_shells):
             self._boot()
-        self._tested = True
+        self._tested = self._tested or plan.reboots  # what installs is no reason to reboot for the test
         console = self._console
         assert console is not None
         index = self._node.index
