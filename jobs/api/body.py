@@ -14,6 +14,7 @@ from rest_framework.request import Request
 
 from devices.domain.config_text import read_config
 from jobs.api.errors import BadRequest, TooLarge
+from jobs.api.parameters import LARGEST
 from jobs.domain.definition import document
 from jobs.domain.definition.document import Scalar, plain
 from jobs.domain.definition.model import Invalid
@@ -132,6 +133,27 @@ class Sent:
         if not isinstance(value, Mapping) or not all(type(one) is int for one in value.values()):
             raise BadRequest(f"{key} must be an object with numbers.")
         return dict(value)
+
+    def texts(self, key: str) -> dict[str, str] | None:
+        """Return an object of texts; None if there is none."""
+        found = self.mapping(key)
+        if found is None:
+            return None
+        return {str(name): _string(f"{key}.{name}", one) for name, one in found.items()}
+
+    def number(self, key: str, *, low: int = 0, high: int = LARGEST) -> int | None:
+        """Return a whole number; None if there is none, or null."""
+        value = self._fields.get(key)
+        if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+            value = int(value)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise BadRequest(f"{key} must be a whole number from {low} to {high}, or null.")
+        return value
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._fields
 
     def config(self) -> dict[str, Any] | None:
         """Return a configuration, sent as an object or as its text. Raises `BadConfig`."""

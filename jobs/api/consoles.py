@@ -17,6 +17,7 @@ from jobs.api.answers import HARMLESS
 from jobs.api.errors import BadRequest
 from jobs.api.operations import BINARY, TEXT, limit, operation, query, shape
 from jobs.api.parameters import LARGEST, check_known, integer, text
+from jobs.casting import cast_answer
 from lab.kernel.errors import NotFound
 
 PIECE = 1024 * 1024
@@ -96,6 +97,15 @@ class ConsoleSearch(APIView):
             raise BadRequest(f"text must be 1 to {console_search.LONGEST} characters of one line.")
         found = queries.search_consoles(request.user, number, wanted)
         return Response({"nodes": [asdict(one) for one in found]})
+
+
+class Cast(APIView):
+    """A console, as far as it goes now, as an asciicast (version 2), which `asciinema` plays."""
+
+    @operation("read_cast", "What a node printed, to be played", kinds={"application/x-asciicast": TEXT})
+    def get(self, request: Request, number: int, index: int) -> HttpResponseBase:
+        check_known(request, ())
+        return cast_answer(request._request, number, index)
 
 
 class Attachment(APIView):

@@ -21,12 +21,14 @@ from rest_framework.views import exception_handler
 from devices.commands import EditedMeanwhile
 from devices.domain.parse_config import BadConfig
 from jobs.domain.definition.model import Invalid, Problem
+from jobs.hooks.commands import BadHook
 from lab.kernel.errors import Conflict, NotFound, NotPermitted, Rejected
 
 CONTENT_TYPE = "application/problem+json"
 KINDS = {
     "invalid-definition": "The definition is not valid",
     "invalid-configuration": "The configuration cannot be used",
+    "invalid-webhook": "The webhook cannot be",
     "edited-meanwhile": "Somebody else changed it",
 }
 NOWHERE = "There is nothing at this address."
@@ -66,6 +68,9 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
         case BadConfig():
             found = [dataclasses.asdict(problem) for problem in error.problems]
             return _refusal(400, str(error), "invalid-configuration", problems=found)
+        case BadHook():
+            found = [dataclasses.asdict(problem) for problem in error.problems]
+            return _refusal(400, str(error), "invalid-webhook", problems=found)
         case EditedMeanwhile():
             return _refusal(412, str(error), "edited-meanwhile")
         case NotFound():

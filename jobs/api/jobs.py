@@ -55,7 +55,10 @@ class Start(APIView):
 
     @operation("start", "Where the API begins", gives=shapes.Start)
     def get(self, request: Request) -> Response:
-        names = ("jobs", "validate", "feed", "boards", "device-types", "images", "schema", "docs")
+        names = [
+            *("jobs", "validate", "feed", "boards", "device-types", "images"),
+            *("me", "webhooks", "tokens", "views", "schema", "docs"),
+        ]
         return Response({name: request.build_absolute_uri(reverse(f"api:{name}")) for name in names})
 
 

@@ -20,6 +20,10 @@ IN_PATHS: dict[str, tuple[str, JsonObject]] = {
     "a": ("The older job's number.", NUMBER),
     "b": ("The newer job's number.", NUMBER),
     "name": ("Its name.", {"type": "string"}),
+    "hook": ("The webhook's number.", NUMBER),
+    "token": ("The token's number.", NUMBER),
+    "message": ("The message's `id`.", {"type": "string"}),
+    "view": ("The view's name.", {"type": "string"}),
     "sha256": ("The content's digest in hex.", {"type": "string"}),
     "form": ("JUnit XML, TAP 13, or CSV.", {"type": "string", "enum": ["xml", "tap", "csv"]}),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path, register_converter
 
 from jobs.api import (
+    account,
     boards,
     comparing,
     consoles,
@@ -16,6 +17,7 @@ from jobs.api import (
     inventory,
     jobs,
     permissions,
+    webhooks,
 )
 from jobs.api.parameters import LARGEST
 
@@ -70,6 +72,7 @@ urlpatterns = [
     path("jobs/<number:number>/hold/", hands.Hold.as_view(), name="hold"),
     path("jobs/<number:number>/nodes/<number:index>/keyboard/", hands.Keyboard.as_view(), name="keyboard"),
     path("jobs/<number:number>/nodes/<number:index>/keyboard/keys/", hands.Keys.as_view(), name="keys"),
+    path("jobs/<number:number>/nodes/<number:index>/console.cast", consoles.Cast.as_view(), name="cast"),
     path("jobs/<number:number>/attachments/<str:sha256>/", consoles.Attachment.as_view(), name="attachment"),
     path("compare/<number:a>/<number:b>/", comparing.Compare.as_view(), name="compare"),
     path("trends/", comparing.Trend.as_view(), name="trends"),
@@ -100,6 +103,28 @@ urlpatterns = [
     path("images/", images.Images.as_view(), name="images"),
     path("images/<str:name>/", images.OneImage.as_view(), name="image"),
     path("images/<str:name>/content/", images.Content.as_view(), name="image-content"),
+    path("me/", account.Me.as_view(), name="me"),
+    path("tokens/", account.Tokens.as_view(), name="tokens"),
+    path("tokens/<number:token>/", account.OneToken.as_view(), name="token"),
+    path("views/", account.Views.as_view(), name="views"),
+    path("views/<str:view>/", account.OneView.as_view(), name="view"),
+    path("webhooks/", webhooks.Hooks.as_view(), name="webhooks"),
+    path("webhooks/<number:hook>/", webhooks.OneHook.as_view(), name="webhook"),
+    path("webhooks/<number:hook>/on/", webhooks.On.as_view(), name="webhook-on"),
+    path("webhooks/<number:hook>/off/", webhooks.Off.as_view(), name="webhook-off"),
+    path("webhooks/<number:hook>/secret/", webhooks.Secret.as_view(), name="webhook-secret"),
+    path("webhooks/<number:hook>/test/", webhooks.Test.as_view(), name="webhook-test"),
+    path("webhooks/<number:hook>/messages/", webhooks.Messages.as_view(), name="webhook-messages"),
+    path(
+        "webhooks/<number:hook>/messages/<str:message>/",
+        webhooks.OneMessage.as_view(),
+        name="webhook-message",
+    ),
+    path(
+        "webhooks/<number:hook>/messages/<str:message>/again/",
+        webhooks.Again.as_view(),
+        name="webhook-again",
+    ),
     path("schema/", documentation.Schema.as_view(), name="schema"),
     path("docs/", documentation.Docs.as_view(), name="docs"),
     re_path("", jobs.Nothing.as_view()),

@@ -13,10 +13,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from devices import seen
-from jobs import queries
-from jobs.models import SavedView
+from jobs import queries, saved_views
 from jobs.queries import Filters
+from jobs.saved_views import FILTERS
 from lab.eventstore.store import store
+from lab.kernel.errors import Rejected
 
 PAGE = 50
 STATES: dict[str, tuple[str, Filters]] = {
@@ -28,10 +29,7 @@ STATES: dict[str, tuple[str, Filters]] = {
     "canceled": ("Cancelled", {"outcome": "canceled"}),
 }
 """What the state filter offers: value in the URL, words, what it means to the query."""
-FILTERS = ("state", "submitter", "board", "type", "q", "sort")
 SORTS = {"": "Newest first", "oldest": "Oldest first"}
-MOST_VIEWS = 20
-"""That one user may keep."""
 
 
 @require_safe
@@ -77,20 +75,15 @@ def job_list(request: HttpRequest) -> HttpResponse:
 @login_required
 def save_view(request: HttpRequest) -> HttpResponse:
     """Keep the filters of a list under a name; an empty query forgets the name."""
-    name, query = request.POST.get("name", "").strip()[:60], request.POST.get("query", "")
-    chosen = {key: value for key, value in QueryDict(query).items() if key in FILTERS and value}
-    owner = request.user.pk
-    assert owner is not None  # who is logged in has an account
-    mine = SavedView.objects.filter(user=owner)
+    name, query = request.POST.get("name", "").strip(), request.POST.get("query", "")
+    chosen = {key: str(value) for key, value in QueryDict(query).items() if key in FILTERS and value}
     if "forget" in request.POST:
-        mine.filter(name=name).delete()
+        saved_views.forget(request.user, name)
         return redirect("jobs:list")
-    if not name or not chosen:
-        messages.error(request, "A view needs a name, and at least one filter.")
-    elif mine.exclude(name=name).count() >= MOST_VIEWS:
-        messages.error(request, f"There may be {MOST_VIEWS} views: forget one first.")
-    else:
-        mine.update_or_create(name=name, defaults={"user_id": owner, "query": urlencode(chosen)[:1000]})
+    try:
+        saved_views.keep(request.user, name, chosen)
+    except Rejected as error:
+        messages.error(request, str(error))
     return redirect(f"{reverse('jobs:list')}?{urlencode(chosen)}")
 
 
@@ -98,8 +91,8 @@ def _views(request: HttpRequest, chosen: dict[str, str]) -> list[dict[str, Any]]
     if not request.user.is_authenticated:
         return []
     here = {key: value for key, value in chosen.items() if value}
-    kept = SavedView.objects.filter(user=request.user.pk).order_by("name")
-    return [{"name": v.name, "query": v.query, "here": QueryDict(v.query).dict() == here} for v in kept]
+    kept = saved_views.views(request.user)
+    return [{"name": one.name, "query": one.query, "here": one.filters == here} for one in kept]
 
 
 def _query(chosen: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -19,6 +19,7 @@ SCOPES = {
     "read": "Read what you may see",
     "submit": "Submit, resubmit and cancel jobs",
     "admin": "Change the inventory: boards, types, images",
+    "account": "Manage what is yours: webhooks, saved views, tokens (none that may more)",
 }
 """What a token may be for. Each lets a program do what its user may, and no more."""
 MOST_DAYS = 3650
@@ -62,15 +63,29 @@ def make_token(
 
     `scopes`: some of `SCOPES`. `days`: how long it is good for; None: until it is revoked.
     """
+    return new_token(user, name, scopes=scopes, days=days)[1]
+
+
+def new_token(
+    user: User,
+    name: str,
+    *,
+    scopes: Collection[str],
+    days: int | None,
+    latest: datetime | None = None,
+) -> tuple[ApiToken, str]:
+    """Make a token; returns what is kept of it, and the token. `latest`: it ends then at the latest."""
     token = PREFIX + secrets.token_urlsafe(32)
-    ApiToken.objects.create(
+    ends = [timezone.now() + timedelta(days=days)] if days is not None else []
+    ends += [latest] if latest is not None else []
+    kept = ApiToken.objects.create(
         user=user,
         name=name,
         digest=digest_of(token),
         scopes=[scope for scope in SCOPES if scope in scopes],
-        expires_at=None if days is None else timezone.now() + timedelta(days=days),
+        expires_at=min(ends, default=None),
     )
-    return token
+    return kept, token
 
 
 def valid_token(token: str) -> ApiToken | None:

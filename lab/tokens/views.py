@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -12,10 +14,9 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from lab.tokens.models import MOST_DAYS, SCOPES, ApiToken, make_token
-
-MOST_TOKENS = 50
-"""That one user may have."""
+from lab.kernel.errors import NotFound, Rejected
+from lab.tokens import commands
+from lab.tokens.models import MOST_DAYS, SCOPES
 
 
 class TokenForm(forms.Form):
@@ -33,15 +34,21 @@ def profile(request: HttpRequest) -> HttpResponse:
     assert isinstance(user, User)  # the decorator sees to it
     form = TokenForm(request.POST or None, initial={"scopes": ["read", "submit"], "days": 365})
     made = ""
-    tokens = ApiToken.objects.filter(user=user).order_by("name", "id")
     if request.method == "POST" and form.is_valid():
-        if tokens.count() >= MOST_TOKENS:
-            form.add_error(None, f"You have {MOST_TOKENS} tokens: revoke one first.")
+        chosen = form.cleaned_data
+        try:
+            _, made = commands.make(user, chosen["name"], scopes=chosen["scopes"], days=chosen["days"])
+        except Rejected as error:
+            form.add_error(None, str(error))
         else:
-            chosen = form.cleaned_data
-            made = make_token(user, chosen["name"], scopes=chosen["scopes"], days=chosen["days"])
             form = TokenForm(initial=form.initial)
-    context = {"form": form, "made": made, "tokens": tokens, "scopes": SCOPES, "now": timezone.now()}
+    context = {
+        "form": form,
+        "made": made,
+        "tokens": commands.tokens(user),
+        "scopes": SCOPES,
+        "now": timezone.now(),
+    }
     return render(request, "tokens/profile.html", context, status=422 if form.errors else 200)
 
 
@@ -49,8 +56,9 @@ def profile(request: HttpRequest) -> HttpResponse:
 @login_required
 def revoke(request: HttpRequest, token: int) -> HttpResponse:
     """Take a token back: from now on it opens nothing."""
-    found = ApiToken.objects.filter(user=request.user.pk, pk=token).first()
-    if found is not None:
-        found.delete()
+    user = request.user
+    assert isinstance(user, User)  # the decorator sees to it
+    with contextlib.suppress(NotFound):  # then it opens nothing already
+        found = commands.revoke(user, token)
         messages.info(request, f"The token {found.name!r} opens nothing any more.")
     return redirect("profile")
