@@ -19,5 +19,6 @@ urlpatterns = [
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("profile/", tokens.profile, name="profile"),
     path("profile/tokens/<int:token>/revoke", tokens.revoke, name="revoke-token"),
+    path("profile/webhooks/", include("jobs.hooks.urls")),
     path("admin/", admin.site.urls),
 ]

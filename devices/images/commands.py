@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from devices.commands import EditedMeanwhile
 from devices.domain import image as images
 from devices.domain.image import Image
 from devices.images import content
@@ -58,10 +59,31 @@ def upload_image(
     return state.number
 
 
-def describe_image(name: str, description: str, reason: str = "", *, actor: Actor, cause: str = "") -> None:
-    """Say something else about it."""
+def describe_image(
+    name: str,
+    description: str,
+    reason: str = "",
+    *,
+    actor: Actor,
+    cause: str = "",
+    expected_version: int | None = None,
+) -> None:
+    """Say something else about it.
+
+    `expected_version`: of the stream as the actor saw it. Raises `EditedMeanwhile` if it has moved since.
+    """
     meta = _meta(actor, "images.change_image", "change images", cause)
-    _perform(name, lambda state: images.describe(images.exists(state, name), description, reason), meta)
+
+    def decide(state: Image) -> list[Event]:
+        since = [] if expected_version is None else store.read(images.stream(name), after=expected_version)
+        if since:
+            raise EditedMeanwhile(
+                f"Image {name} was changed after you looked at it: by {since[-1].meta.actor} at "
+                f"{since[-1].recorded_at:%Y-%m-%d %H:%M:%S} UTC. Look again, and repeat your change on that."
+            )
+        return images.describe(images.exists(state, name), description, reason)
+
+    _perform(name, decide, meta)
 
 
 def retire_image(name: str, reason: str, *, actor: Actor, cause: str = "") -> None:

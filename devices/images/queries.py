@@ -42,6 +42,8 @@ class ImageView:
     uploaded_by: str
     uploaded_at: datetime | None
     retired: str
+    version: int
+    """Of its stream: what a change is based on."""
 
     @property
     def path(self) -> Path:
@@ -104,4 +106,5 @@ def _view(row: Image) -> ImageView:
         uploaded_by=row.uploaded_by,
         uploaded_at=row.uploaded_at,
         retired=row.retired_reason,
+        version=row.version,
     )

@@ -17,7 +17,7 @@ from jobs.api import shapes_inventory as of
 from jobs.api import telling
 from jobs.api.body import PARSERS, Sent
 from jobs.api.operations import limit, operation, query
-from jobs.api.parameters import check_known, text
+from jobs.api.parameters import check_known, integer, next_page, text
 from jobs.api.preconditions import ETAG, IF_MATCH, etag, seen_version
 
 PAGE, MAX_PAGE = 100, 500
@@ -36,14 +36,29 @@ class DeviceTypes(APIView):
         gives=of.DeviceTypes,
         asks=[
             query("kind", one_of=("board", "vm")),
+            query("text", words="In the name or the description."),
             query("retired", one_of=("1",), words="Also those that are out of use."),
+            query("after", words="Only types whose names come after this one."),
+            limit(MAX_PAGE, MAX_PAGE),
         ],
     )
     def get(self, request: Request) -> Response:
-        check_known(request, ("kind", "retired"))
-        kind, retired = text(request, "kind"), text(request, "retired") == "1"
-        found = seen.device_types(request.user, retired=retired)
-        return Response({"device_types": [_row(request, one) for one in found if kind in ("", one.kind)]})
+        check_known(request, ("kind", "text", "retired", "after", "limit"))
+        size = integer(request, "limit", MAX_PAGE, low=1, high=MAX_PAGE)
+        kind, words = text(request, "kind"), text(request, "text").casefold()
+        after, retired = text(request, "after"), text(request, "retired") == "1"
+        found = sorted(
+            (
+                one
+                for one in seen.device_types(request.user, retired=retired)
+                if one.name > after
+                and kind in ("", one.kind)
+                and words in f"{one.name}\n{one.description}".casefold()
+            ),
+            key=lambda one: one.name,
+        )
+        more = next_page(request, after=found[size - 1].name) if len(found) > size else None
+        return Response({"device_types": [_row(request, one) for one in found[:size]], "next": more})
 
     @operation(
         "register_device_type",

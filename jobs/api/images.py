@@ -21,12 +21,16 @@ from devices.images.content import PIECE, pieces_of
 from devices.images.queries import ImageView
 from jobs import queries
 from jobs.api import shapes
+from jobs.api import shapes_inventory as inventory
 from jobs.api.answers import HARMLESS
+from jobs.api.body import PARSERS, RawTextParser, Sent
 from jobs.api.errors import BadRequest
-from jobs.api.operations import BINARY, TEXT, operation, query
-from jobs.api.parameters import check_known
+from jobs.api.operations import BINARY, TEXT, limit, operation, query
+from jobs.api.parameters import check_known, integer, next_page, text
+from jobs.api.preconditions import ETAG, IF_MATCH, etag, seen_version
 from lab.kernel.errors import NotFound
 
+MAX_PAGE = 500
 UPLOAD = ("filename", "description", "sha256", "reason")
 
 
@@ -50,12 +54,27 @@ class Images(APIView):
         "list_images",
         "The images",
         gives=shapes.Images,
-        asks=[query("retired", one_of=("1",), words="Also these.")],
+        asks=[
+            query("text", words="In the name or the description."),
+            query("retired", one_of=("1",), words="Also those that are out of use."),
+            query("after", words="Only images whose names come after this one."),
+            limit(MAX_PAGE, MAX_PAGE),
+        ],
     )
     def get(self, request: Request) -> Response:
-        check_known(request, ("retired",))
-        found = library.images(retired=request.query_params.get("retired") == "1")
-        return Response({"images": [_row(one) for one in found]})
+        check_known(request, ("text", "retired", "after", "limit"))
+        size = integer(request, "limit", MAX_PAGE, low=1, high=MAX_PAGE)
+        words, after = text(request, "text").casefold(), text(request, "after")
+        found = sorted(
+            (
+                one
+                for one in library.images(retired=text(request, "retired") == "1")
+                if one.name > after and words in f"{one.name}\n{one.description}".casefold()
+            ),
+            key=lambda one: one.name,
+        )
+        more = next_page(request, after=found[size - 1].name) if len(found) > size else None
+        return Response({"images": [_row(one) for one in found[:size]], "next": more})
 
     @operation(
         "upload_image",
@@ -90,20 +109,25 @@ class Images(APIView):
             actor=request.user,
             cause="api",
         )
-        return Response(_detail(request, name), 201 if new else 200)
+        return _answer(request, name, 201 if new else 200)
 
 
 class OneImage(APIView):
-    """GET: all about one. PUT: new content, the body itself, as it comes; the rest in the address."""
+    """GET: all about one. PUT: new content, the body itself, as it comes; the rest in the address.
 
-    parser_classes = [AnyBytes]
+    PATCH: other words about it.
+    """
 
     scope = "admin"
 
-    @operation("show_image", "All about an image", gives=shapes.WholeImage)
+    def get_parsers(self) -> list[BaseParser]:
+        change = getattr(self.request, "method", "") == "PATCH"  # there is none when it is described
+        return [RawTextParser() if change else AnyBytes()]
+
+    @operation("show_image", "All about an image", gives=shapes.WholeImage, headers=ETAG)
     def get(self, request: Request, name: str) -> Response:
         check_known(request, ())
-        return Response(_detail(request, name))
+        return _answer(request, name)
 
     @operation(
         "put_image",
@@ -128,7 +152,59 @@ class OneImage(APIView):
             actor=request.user,
             cause="api",
         )
-        return Response(_detail(request, name), 201 if new else 200)
+        return _answer(request, name, 201 if new else 200)
+
+    @operation(
+        "describe_image",
+        "Say something else about an image",
+        gives=shapes.WholeImage,
+        sends=shapes.ImageChange,
+        asks=[IF_MATCH],
+        headers=ETAG,
+    )
+    def patch(self, request: Request, name: str) -> Response:
+        """Change the `description`. Refused if somebody changed the image since; new content counts, too."""
+        sent = Sent(request, ("description", "reason"))
+        commands.describe_image(
+            name,
+            sent.string("description") or "",
+            sent.string("reason") or "",
+            actor=request.user,
+            cause="api",
+            expected_version=seen_version(request, library.image(name).version),
+        )
+        return _answer(request, name)
+
+
+class Retire(APIView):
+    """Takes an image out of use for good; its content and its history stay."""
+
+    parser_classes = PARSERS
+    scope = "admin"
+
+    @operation("retire_image", "Retire an image", gives=shapes.WholeImage, sends=inventory.GivenReason)
+    def post(self, request: Request, name: str) -> Response:
+        reason = Sent(request, ("reason",)).string("reason") or ""
+        commands.retire_image(name, reason, actor=request.user, cause="api")
+        return _answer(request, name)
+
+
+class History(APIView):
+    """What happened to an image, in words, the newest first."""
+
+    @operation(
+        "list_image_history",
+        "What happened to an image",
+        gives=inventory.History,
+        asks=[query("before", int, "Only versions below this one."), limit(MAX_PAGE, 100)],
+    )
+    def get(self, request: Request, name: str) -> Response:
+        check_known(request, ("before", "limit"))
+        size = integer(request, "limit", 100, low=1, high=MAX_PAGE)
+        before = integer(request, "before", 0)
+        found = [one for one in library.history(name) if not before or one.version < before]
+        more = next_page(request, before=found[size - 1].version) if len(found) > size else None
+        return Response({"history": [asdict(one) for one in found[:size]], "next": more})
 
 
 class Content(APIView):
@@ -176,12 +252,16 @@ def _text(form: Mapping[str, Any], key: str) -> str:
 
 def _row(one: ImageView) -> dict[str, Any]:
     return {
-        **{key: value for key, value in asdict(one).items() if key not in ("retired", "number")},
+        **{key: value for key, value in asdict(one).items() if key not in ("retired", "number", "version")},
         "version": one.number,
         "retired": one.retired or None,
         "url": reverse("api:image", args=[one.name]),
         "use_as": f"lab:{one.name}",
     }
+
+
+def _answer(request: Request, name: str, status: int = 200) -> Response:
+    return Response(_detail(request, name), status, headers=etag(library.image(name).version))
 
 
 def _detail(request: Request, name: str) -> dict[str, Any]:

@@ -425,7 +425,15 @@ class Image(TypedDict):
 
 
 class Images(TypedDict):
+    """A page of the list; `next` is the address of the following one."""
+
     images: list[Image]
+    next: str | None
+
+
+class ImageChange(TypedDict):
+    description: str
+    reason: NotRequired[str]
 
 
 class ImageVersion(TypedDict):

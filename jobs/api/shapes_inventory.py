@@ -176,7 +176,10 @@ class DeviceType(TypedDict):
 
 
 class DeviceTypes(TypedDict):
+    """A page of the list; `next` is the address of the following one."""
+
     device_types: list[DeviceType]
+    next: str | None
 
 
 class WholeDeviceType(DeviceType, Configured):

@@ -102,6 +102,8 @@ urlpatterns = [
     ),
     path("images/", images.Images.as_view(), name="images"),
     path("images/<str:name>/", images.OneImage.as_view(), name="image"),
+    path("images/<str:name>/history/", images.History.as_view(), name="image-history"),
+    path("images/<str:name>/retire/", images.Retire.as_view(), name="retire-image"),
     path("images/<str:name>/content/", images.Content.as_view(), name="image-content"),
     path("me/", account.Me.as_view(), name="me"),
     path("tokens/", account.Tokens.as_view(), name="tokens"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db.models import Count, Q
 
 from jobs.hooks import payload
 from jobs.hooks.models import Hook, HookMessage
+from jobs.hooks.sending import SENDING
 
 JsonObject = dict[str, Any]
 PAGE = 50
@@ -36,6 +38,12 @@ def messages(row: Hook, *, before: int | None = None, state: str = "", limit: in
     if state:
         found = found.filter(state=state)
     return [message(one) for one in found.defer("body")[:limit]]
+
+
+def something_soon(row: Hook, *, seconds: float = 5.0) -> bool:
+    """Whether a message is being sent, or is to be within so many seconds."""
+    waiting = row.messages.filter(Q(state="sending") | Q(due__lte=time.time() + seconds))
+    return (waiting if row.state in SENDING else waiting.filter(by_hand=True)).exists()
 
 
 def message(row: HookMessage) -> JsonObject:

@@ -22,10 +22,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from jobs import saved_views
 from jobs.api import openapi
 from jobs.api.urls import urlpatterns
 from jobs.domain.events import PhaseEnded
-from lab.tokens.models import make_token
+from jobs.hooks import commands as hooks
+from lab.tokens.models import ApiToken, digest_of, make_token
 from tests.support.jobs import make_inventory, make_user, phase, result, started
 
 pytestmark = pytest.mark.django_db
@@ -104,8 +106,22 @@ schema.app = WSGIHandler()
 def real(kept_connection: None, boss: User, job: int) -> dict[str, Any]:
     """What is there, by the names of parameters in addresses; and who asks."""
     token = make_token(boss, "explorer")
+    revocable = ApiToken.objects.get(digest=digest_of(make_token(boss, "spare")))
+    hook, _ = hooks.make_hook(boss, name="mine", url="http://192.0.2.1/")
+    message = hooks.send_test(boss, hook.pk)
+    saved_views.keep(boss, "ours", {"state": "open"})
     return {
-        "path": {"number": job, "a": job, "b": job, "index": 1, "name": "alpha"},
+        "path": {
+            "number": job,
+            "a": job,
+            "b": job,
+            "index": 1,
+            "name": "alpha",
+            "hook": hook.pk,
+            "message": message.key,
+            "token": revocable.pk,
+            "view": "ours",
+        },
         "headers": {"Authorization": f"Token {token}"},
     }
 
