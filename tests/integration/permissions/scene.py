@@ -15,10 +15,11 @@ from django.contrib.auth.models import AnonymousUser, Group, User
 
 from devices import commands as inventory
 from devices.images import commands as library
-from jobs import commands, console_log
+from jobs import commands, console_log, saved_views
 from jobs.domain.events import AttachmentKept, PhaseEnded
 from jobs.domain.hands_events import ConsoleOpened
 from jobs.files import Files
+from jobs.hooks import commands as hooks
 from jobs.recorder import Recorder
 from lab.tokens.models import ApiToken, make_token
 from tests.support.jobs import BOARD_CONFIG, definition, make_inventory, make_user, phase, result
@@ -83,7 +84,7 @@ class Kind:
         return self.name
 
 
-SUBMITTER = frozenset({"log in", "submit", "cancel own"})
+SUBMITTER = frozenset({"log in", "submit", "cancel own", "be erika"})
 ERIKA = PLAIN | {PRIVATE, SHARED, HIDDEN, CLOSED_QUEUE, CLOSED_TYPE, HUSH}
 LOGGED_IN = frozenset({"log in", "submit"})
 ADA = PLAIN | {HUSH, CLOSED_TYPE, HIDDEN, CLOSED_QUEUE, HUSH_CONFIG}
@@ -126,6 +127,13 @@ KINDS = [
     Kind(name="a token to read", user="root", token="read", knows=EVERYTHING, may=ALL),
     Kind(name="a token to submit", user="root", token="submit", knows=EVERYTHING, may=ALL),
     Kind(name="a token to administer", user="root", token="admin", knows=EVERYTHING, may=ALL),
+    Kind(
+        name="a token for what is one's own",
+        user="erika",
+        token="read account",
+        knows=ERIKA,
+        may=SUBMITTER | {"submit hush", "cancel hidden"},
+    ),
     Kind(name="a token of somebody without rights", user="otto", token="read submit admin", may=LOGGED_IN),
 ]
 
@@ -151,6 +159,9 @@ class Scene:
         self.jobs: dict[str, int] = {}
         self.attachments: dict[str, str] = {}
         self._run()
+        self.hook = hooks.make_hook(self.users["erika"], name="hers", url="https://hook.test/")[0].pk
+        self.message = hooks.send_test(self.users["erika"], self.hook).key
+        saved_views.keep(self.users["erika"], "hers", {"q": "x"})
         library.upload_image("guest", [b"bytes"], filename="guest.img", actor="lab")
 
     def user(self, kind: Kind) -> User | AnonymousUser:

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.test import Client
 
 from lab.eventstore.store import store
+from tests.integration.permissions.own import own
 from tests.integration.permissions.scene import KINDS, MARKS, Kind, Scene
 from tests.integration.permissions.table import JSON, OPEN_TO_STAFF, Case, admin_paths, pages, routes
 
@@ -26,7 +27,7 @@ def scene() -> Scene:
 
 
 def test_every_route_is_in_the_table(scene: Scene) -> None:
-    known = set(pages(scene))
+    known = set(whole(scene))
     there = {route for route in routes() if not route.startswith("admin/")}
     assert there - known == set(), "say in tests/integration/permissions/table.py for whom they are"
     assert known - there == set(), "the table tells of what is no more"
@@ -37,7 +38,7 @@ def test_pages_and_api_show_and_do_what_the_table_says(
     kinds: list[Kind], scene: Scene, settings: Any
 ) -> None:
     """What a request does is undone, so that all find the same."""
-    table = pages(scene)
+    table = whole(scene)
     wrong: list[str] = []
     for kind in kinds:
         client = _client(kind, scene, settings)
@@ -63,6 +64,10 @@ def test_the_admin_shows_what_the_table_says(scene: Scene, settings: Any) -> Non
                 wrong.append(f"GET {path}: {status} for {kind}")
             wrong += [f"GET {path}: tells {kind} of {mark!r}" for mark in _told(kind, text, path)]
     assert not wrong, "\n" + "\n".join(wrong)
+
+
+def whole(scene: Scene) -> dict[str, list[Case]]:
+    return pages(scene) | own(scene)
 
 
 def _client(kind: Kind, scene: Scene, settings: Any) -> Client:
