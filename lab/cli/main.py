@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from lab.cli import commands
+from lab.cli import commands, webhooks
 from lab.cli.api import Api
 from lab.cli.failing import FAILED, INTERRUPTED, Failed
 from lab.cli.settings import access
@@ -102,6 +102,8 @@ def parser() -> argparse.ArgumentParser:
         "validate", commands.validate, "check a definition against the lab", "Exit status: 0 valid, 2 not."
     )
     one.add_argument("file", help="the definition; - reads standard input")
+    one = command("webhooks", webhooks.list_hooks, "list your webhooks, make them, see what they were sent")
+    webhooks.add_to(one, _number)
     return top
 
 
@@ -135,7 +137,7 @@ def _boards(one: argparse.ArgumentParser) -> None:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 18:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of a job")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
     return int(text)
 
 

@@ -14,6 +14,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from jobs import commands, console_log, queries
+from jobs.hooks.models import HookMessage
 from jobs.recorder import Recorder
 from lab.tokens.models import make_token
 from tests.support.databases import Database
@@ -117,6 +118,31 @@ def test_a_job_from_its_definition_to_its_end(terminal: Terminal) -> None:
         assert terminal.run("cancel", "3")[0] == 0
         assert "job 3 canceled" in submitting.communicate(timeout=90)[0]
     assert submitting.returncode == 5
+
+
+def test_webhooks_are_made_and_handled(terminal: Terminal) -> None:
+    assert terminal.run("webhooks")[1] == "You have no webhooks.\n"
+    status, out, err = terminal.run(
+        "webhooks", "make", "builds", "https://hook.test/x", "--type", "job.*", "--job-name", "nightly*"
+    )
+    assert (status, err) == (0, "")
+    assert out.startswith("webhook 1 made. Its secret, shown this once:\nwhsec_")
+    assert "https://hook.test/x" in terminal.run("webhooks")[1]
+    assert "only     job_name nightly*" in terminal.run("webhooks", "show", "1")[1]
+    assert terminal.told("webhooks", "off", "1")["state"] == "off"
+    assert terminal.run("webhooks", "on", "1", "--skip")[1] == "webhook 1 is on; 0 messages wait\n"
+    sent = terminal.told("webhooks", "test", "1")
+    assert sent["type"] == "webhook.test"
+    assert sent["id"] in terminal.run("webhooks", "messages", "1")[1]
+    HookMessage.objects.update(state="failed", due=None)
+    assert terminal.run("webhooks", "messages", "1", "--state", "failed")[0] == 1
+    assert terminal.run("webhooks", "again", "1", sent["id"])[0] == 0
+    assert terminal.run("webhooks", "secret", "1")[1].startswith("whsec_")
+    assert terminal.run("webhooks", "remove", "1")[1] == "webhook 1 is gone\n"
+    assert terminal.run("webhooks", "show", "1")[::2] == (1, "You have no webhook 1.\n")
+    refused = terminal.run("webhooks", "make", "x", "ftp://x/")
+    assert refused[0] == 1
+    assert "must be an http" in refused[2]
 
 
 def test_what_goes_wrong_is_said_and_told_apart_by_the_exit_status(terminal: Terminal) -> None:
