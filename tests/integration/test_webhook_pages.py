@@ -120,6 +120,20 @@ def test_what_was_sent_is_shown_as_far_as_it_may_be_seen(erika: User, browser: C
     assert "may not see any more" in browser.get(path).content.decode()
 
 
+def test_the_admin_sees_whose_webhooks_there_are_and_switches_them_off(erika: User) -> None:
+    hook, secret = hooks.make_hook(erika, name="mine", url="https://hook.test/")
+    boss = Client()
+    boss.force_login(make_user("boss", is_superuser=True, is_staff=True))
+    for path in ("/admin/hooks/hook/", f"/admin/hooks/hook/{hook.pk}/change/"):
+        page = boss.get(path).content.decode()
+        assert "https://hook.test/" in page
+        assert secret not in page
+        assert hook.salt not in page
+    boss.post("/admin/hooks/hook/", {"action": "switch_off", "_selected_action": [hook.pk]})
+    assert Hook.objects.get().reason == "switched off by boss"
+    assert boss.get("/admin/hooks/hook/add/").status_code == 403
+
+
 def test_webhooks_are_nobody_elses(erika: User) -> None:
     hook, _ = hooks.make_hook(erika, name="mine", url="https://hook.test/")
     message = hooks.send_test(erika, hook.pk)
