@@ -113,7 +113,7 @@ def test_a_job_from_its_definition_to_its_end(terminal: Terminal) -> None:
         with terminal.start("wait", "2") as second:
             assert second.communicate(timeout=90)[0] == "job 2 canceled: by erika, a mistake\n"
         assert second.returncode == 5
-        while not queries.job_list(User(is_staff=True), {"text": "short"}):
+        while not queries.job_list(User.objects.get(), {"text": "short"}):
             assert submitting.poll() is None
         assert terminal.run("cancel", "3")[0] == 0
         assert "job 3 canceled" in submitting.communicate(timeout=90)[0]

@@ -94,7 +94,7 @@ def _html(scene: Scene) -> dict[str, list[Case]]:
             Case(path=f"jobs/?q={number[job]}", knows=job, ok=(302,), otherwise=(200,))
             for job in (PUBLIC, HIDDEN)
         ],
-        "jobs/views/": [form_case("jobs/views/", "log in", {"name": "x", "query": "q=x"})],
+        "jobs/views/": [_form("jobs/views/", "log in", {"name": "x", "query": "q=x"})],
         "jobs/<int:job_id>/": _jobs(number, "jobs/{}/", JOBS),
         "jobs/<int:job_id>/definition": _jobs(number, "jobs/{}/definition")
         + _jobs(number, "jobs/{}/definition?raw=1"),
@@ -102,8 +102,8 @@ def _html(scene: Scene) -> dict[str, list[Case]]:
         "jobs/<int:job_id>/nodes/<int:node>/console.cast": _jobs(number, "jobs/{}/nodes/0/console.cast"),
         "jobs/<int:job_id>/replay/": _jobs(number, "jobs/{}/replay/"),
         "jobs/<int:job_id>/cancel": [
-            form_case(f"jobs/{number[WAITING]}/cancel", "cancel own", {"reason": "x"}),
-            form_case(f"jobs/{hidden}/cancel", "cancel hidden", {"reason": "x"}, HIDDEN),
+            _form(f"jobs/{number[WAITING]}/cancel", "cancel own", {"reason": "x"}),
+            _form(f"jobs/{hidden}/cancel", "cancel hidden", {"reason": "x"}, HIDDEN),
         ],
         "jobs/<int:job_id>/hold": [
             _form(f"jobs/{hidden}/hold", "console hidden", {"minutes": "10"}, HIDDEN),
@@ -113,8 +113,8 @@ def _html(scene: Scene) -> dict[str, list[Case]]:
             Case(path=f"jobs/{number[job]}/resubmit", knows=job, may="log in") for job in RUN
         ]
         + [
-            form_case(f"jobs/{public}/resubmit", "submit", _definition("again")),
-            form_case(f"jobs/{hidden}/resubmit", "submit hush", _definition("again", "hushhush"), HIDDEN),
+            _form(f"jobs/{public}/resubmit", "submit", _definition("again")),
+            _form(f"jobs/{hidden}/resubmit", "submit hush", _definition("again", "hushhush"), HIDDEN),
         ],
         "jobs/<int:job_id>/compare/": [],  # it leads to the next one
         "compare/": [Case(path=f"compare/?job={public}&job={hidden}", knows=ANYONE, ok=(302,))],
@@ -129,8 +129,8 @@ def _html(scene: Scene) -> dict[str, list[Case]]:
         ],
         "submit/": [
             Case(path="submit/", may="log in"),
-            form_case("submit/", "submit", _definition("new")),
-            form_case("submit/", "submit hush", _definition("new", "hushhush")),
+            _form("submit/", "submit", _definition("new")),
+            _form("submit/", "submit hush", _definition("new", "hushhush")),
         ],
         "boards/": [Case(path="boards/")],
         "boards/<str:name>/": [
@@ -138,8 +138,8 @@ def _html(scene: Scene) -> dict[str, list[Case]]:
             for name, knows in {"alpha": READER, "hush": HUSH, "veiled": VEILED}.items()
         ],
         "boards/<str:name>/do/<slug:key>": [
-            form_case("boards/alpha/do/online", "handle alpha", {"reason": "x"}),
-            form_case("boards/hush/do/offline", "handle hush", {"reason": "x"}, HUSH),
+            _form("boards/alpha/do/online", "handle alpha", {"reason": "x"}),
+            _form("boards/hush/do/offline", "handle hush", {"reason": "x"}, HUSH),
         ],
         "types/": [Case(path="types/")],
         "types/<str:name>/": _types("types/{}/"),
@@ -147,9 +147,9 @@ def _html(scene: Scene) -> dict[str, list[Case]]:
         "logout/": [Case(path="logout/", method="post", knows=ANYONE, ok=(302,))],
         "profile/": [
             Case(path="profile/", knows=ANYONE, may="log in"),
-            form_case("profile/", "log in", {"name": "x", "scopes": ["read"], "days": "3"}, ANYONE),
+            _form("profile/", "log in", {"name": "x", "scopes": ["read"], "days": "3"}, ANYONE),
         ],
-        "profile/tokens/<int:token>/revoke": [form_case("profile/tokens/1/revoke", "log in", {}, ANYONE)],
+        "profile/tokens/<int:token>/revoke": [_form("profile/tokens/1/revoke", "log in", {}, ANYONE)],
     }
 
 
@@ -161,13 +161,13 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
     found = {
         "": [Case(path=""), Case(path="nowhere/", knows=ANYONE, ok=(404,))],
         "events/": [Case(path="events/?limit=5000")],
-        "validate/": [send_case("validate/", "log in", _text("x", "hushhush"), scope="submit")],
+        "validate/": [_send("validate/", "log in", _text("x", "hushhush"), scope="submit")],
         "availability/": [Case(path="availability/")],
         "jobs/": [
             Case(path="jobs/"),
             Case(path="jobs/?text=mark&order=oldest"),
-            send_case("jobs/", "submit", _text("new"), scope="submit"),
-            send_case("jobs/", "submit hush", _text("new", "hushhush"), scope="submit"),
+            _send("jobs/", "submit", _text("new"), scope="submit"),
+            _send("jobs/", "submit hush", _text("new", "hushhush"), scope="submit"),
         ],
         "jobs/<number:number>/": _jobs(number, "jobs/{}/", JOBS),
         "jobs/<number:number>/definition/": _jobs(number, "jobs/{}/definition/"),
@@ -176,8 +176,8 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
         "jobs/<number:number>/results.<report:form>": _jobs(number, "jobs/{}/results.tap"),
         "jobs/<number:number>/document/": _jobs(number, "jobs/{}/document/"),
         "jobs/<number:number>/cancel/": [
-            send_case(f"jobs/{number[WAITING]}/cancel/", "cancel own", reason, scope="submit"),
-            send_case(f"jobs/{hidden}/cancel/", "cancel hidden", reason, HIDDEN, scope="submit"),
+            _send(f"jobs/{number[WAITING]}/cancel/", "cancel own", reason, scope="submit"),
+            _send(f"jobs/{hidden}/cancel/", "cancel hidden", reason, HIDDEN, scope="submit"),
         ],
         "jobs/<number:number>/hold/": [
             _send(f"jobs/{hidden}/hold/", "console hidden", {"seconds": 600}, HIDDEN, scope="submit"),
@@ -207,8 +207,8 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
         ],
         "jobs/<number:number>/search/": _jobs(number, "jobs/{}/search/?text=mark"),
         "jobs/<number:number>/resubmit/": [
-            send_case(f"jobs/{public}/resubmit/", "submit", _text("again"), scope="submit"),
-            send_case(
+            _send(f"jobs/{public}/resubmit/", "submit", _text("again"), scope="submit"),
+            _send(
                 f"jobs/{hidden}/resubmit/", "submit hush", _text("again", "hushhush"), HIDDEN, scope="submit"
             ),
         ],
@@ -227,7 +227,7 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
         "boards/": [
             Case(path="boards/"),
             Case(path="boards/?retired=1&text=us"),
-            send_case("boards/", "register", {"name": "new", "device_type": "bench"}, scope="admin"),
+            _send("boards/", "register", {"name": "new", "device_type": "bench"}, scope="admin"),
         ],
         "boards/<str:name>/": _boards("boards/{}/")
         + _change("boards/{}/", "patch", "administer", {"description": "x"}),
@@ -237,14 +237,14 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
         "boards/<str:name>/online/": _change("boards/{}/online/", "post", "handle", reason, (200, 409)),
         "boards/<str:name>/release/": _change("boards/{}/release/", "post", "handle", reason, (200, 409)),
         "boards/<str:name>/clone/": [
-            send_case("boards/alpha/clone/", "register", {"name": "new"}, scope="admin"),
-            send_case("boards/hush/clone/", "register", {"name": "new"}, HUSH, scope="admin"),
+            _send("boards/alpha/clone/", "register", {"name": "new"}, scope="admin"),
+            _send("boards/hush/clone/", "register", {"name": "new"}, HUSH, scope="admin"),
         ],
         "boards/<str:name>/errands/": _boards("boards/{}/errands/")
         + _change("boards/{}/errands/", "post", "handle", {"what": "test"}, (202, 409)),
         "inventory/": [Case(path="inventory/")]
         + [
-            send_case(
+            _send(
                 "inventory/",
                 f"administer {name}",
                 {"text": f"inventory: 1\nboards: {{{name}: {{description: new, config: {{}}}}}}"},
@@ -265,7 +265,7 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
         "device-types/": [
             Case(path="device-types/"),
             Case(path="device-types/?retired=1"),
-            send_case("device-types/", "register", {"name": "new", "kind": "board"}, scope="admin"),
+            _send("device-types/", "register", {"name": "new", "kind": "board"}, scope="admin"),
         ],
         "device-types/<str:name>/": _types("device-types/{}/")
         + _type_changes("device-types/{}/", "patch", {"description": "x"}),
@@ -287,10 +287,10 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
         "schema/": [Case(path="schema/", knows=ANYONE)],
         "docs/": [Case(path="docs/", knows=ANYONE)],
     }
-    return {route: [below("api/v1/", one) for one in cases] for route, cases in found.items()}
+    return {route: [_below("api/v1/", one) for one in cases] for route, cases in found.items()}
 
 
-def below(prefix: str, one: Case) -> Case:
+def _below(prefix: str, one: Case) -> Case:
     return Case(**{**vars(one), "path": prefix + one.path})
 
 
@@ -312,23 +312,23 @@ def _change(
     path: str, method: str, right: str, body: dict[str, Any], ok: tuple[int, ...] = (200,)
 ) -> list[Case]:
     return [
-        send_case(path.format(name), f"{right} {name}", body, knows, scope="admin", method=method, ok=ok)
+        _send(path.format(name), f"{right} {name}", body, knows, scope="admin", method=method, ok=ok)
         for name, knows in {"alpha": READER, "hush": HUSH}.items()
     ]
 
 
 def _type_changes(path: str, method: str, body: dict[str, Any], ok: tuple[int, ...] = (200,)) -> list[Case]:
     return [
-        send_case(path.format(name), "administer types", body, knows, scope="admin", method=method, ok=ok)
+        _send(path.format(name), "administer types", body, knows, scope="admin", method=method, ok=ok)
         for name, knows in {"bench": READER, "hushhush": CLOSED_TYPE}.items()
     ]
 
 
-def form_case(path: str, may: str, body: dict[str, Any], knows: str = READER) -> Case:
+def _form(path: str, may: str, body: dict[str, Any], knows: str = READER) -> Case:
     return Case(path=path, method="post", may=may, body=body, knows=knows, ok=(200, 302))
 
 
-def send_case(
+def _send(
     path: str,
     may: str,
     body: dict[str, Any] | str,
