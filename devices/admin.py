@@ -2,96 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import quote
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from devices import queries, steps
+from devices import queries, seen, steps
 from devices.admin_access import AccessPages
+from devices.admin_exchange import ExchangePages
+from devices.admin_filters import BaseFilter, RetiredFilter, StateFilter, TagFilter
 from devices.admin_pages import badge, monospace
 from devices.config_tables import settings_table
 from devices.domain.config_text import write_config
 from devices.domain.history import Entry
 from devices.forms import BoardForm, DeviceTypeForm
 from devices.models import Board, DeviceType
+from devices.states import board_state
 from devices.steps import Step
-
-STATES: dict[str, Q] = {
-    "free": Q(state="free"),
-    "reserved": Q(state="reserved"),
-    "unhealthy": Q(health="bad", retired_at=None),
-    "unchecked": Q(state="unchecked"),
-    # Offline and quarantined boards may still be held by the job they were running.
-    "offline": ~Q(offline_reason="") & Q(quarantined=False, retired_at=None),
-    "quarantined": Q(quarantined=True, retired_at=None),
-    "retired": ~Q(retired_at=None),
-}
-
-
-class StateFilter(admin.SimpleListFilter):
-    """By state; without a choice what is retired is left out."""
-
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(word, word) for word in STATES] + [("all", "all, also retired")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == "all":
-            return queryset
-        return queryset.filter(STATES.get(self.value() or "", Q(retired_at=None)))
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        first, *others = super().choices(changelist)
-        return iter([{**first, "display": "in use"}, *others])
-
-
-class RetiredFilter(StateFilter):
-    """In use, or not any more."""
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("retired", "retired"), ("all", "all")]
-
-
-class TagFilter(admin.SimpleListFilter):
-    """By a tag that any board in use has."""
-
-    title = "tag"
-    parameter_name = "tag"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        lists = Board.objects.filter(retired_at=None).values_list("tags", flat=True)
-        return [(tag, tag) for tag in sorted({tag for tags in lists for tag in tags})]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        # A JSON list holds each tag in quotes; tags hold none.
-        return queryset.filter(tags__icontains=f'"{self.value()}"') if self.value() else queryset
-
-
-class BaseFilter(admin.SimpleListFilter):
-    """By the type that types are based on."""
-
-    title = "base"
-    parameter_name = "base"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        names = DeviceType.objects.filter(retired_at=None).exclude(base="").values_list("base", flat=True)
-        return [(name, name) for name in sorted(set(names))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(base=self.value()) if self.value() else queryset
 
 
 @admin.register(Board)
-class BoardAdmin(AccessPages):
+class BoardAdmin(ExchangePages, AccessPages):
     form = BoardForm
     retire = steps.RETIRE_BOARD
     list_display = ["name", "type_and_site", "shown_state", "shown_health", "holder", "why", "shown_tags"]
@@ -105,11 +44,22 @@ class BoardAdmin(AccessPages):
     list_select_related = ["device_type"]
     search_fields = ["name", "description", "site", "tags", "device_type__name", "offline_reason"]
     search_help_text = "Name, type, site, tag, description, or why it is offline."
-    actions = ["take_offline", "bring_online", "check_health"]
+    actions = [
+        "take_offline",
+        "bring_online",
+        "check_health",
+        "test_connections",
+        "power_on",
+        "power_off",
+        "power_cycle",
+        "release",
+        "retire_all",
+        "export_yaml",
+    ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
-            names = ["name", "device_type", "site", "tags", "description", "config"]
+            names = ["name", "device_type", "site", "tags", "description", "config", "cloned_from"]
             return [(None, {"fields": names})]
         state = ("State", {"fields": ["shown_state", "shown_health", "holder", "why"]})
         if not self.has_change_permission(request, obj):
@@ -130,6 +80,9 @@ class BoardAdmin(AccessPages):
             retired=bool(obj.retired_at),
             has_check=queries.board(obj.pk).check_every is not None,
             checking=bool(obj.check_reason),
+            held=obj.held_by is not None,
+            errand=obj.errand is not None,
+            has_power=_has_power(obj.pk),
         )
 
     def history(self, name: str) -> list[Entry]:
@@ -149,6 +102,74 @@ class BoardAdmin(AccessPages):
     @admin.action(description="Check health", permissions=["change"])
     def check_health(self, request: HttpRequest, chosen: QuerySet[Board]) -> HttpResponse | None:
         return self.do_to_all(request, chosen, steps.CHECK)
+
+    @admin.action(description="Test connections", permissions=["change"])
+    def test_connections(self, request: HttpRequest, chosen: QuerySet[Board]) -> HttpResponse | None:
+        return self.do_to_all(request, chosen, steps.TEST)
+
+    @admin.action(description="Power on", permissions=["change"])
+    def power_on(self, request: HttpRequest, chosen: QuerySet[Board]) -> HttpResponse | None:
+        return self.do_to_all(request, chosen, steps.POWER_ON)
+
+    @admin.action(description="Power off", permissions=["change"])
+    def power_off(self, request: HttpRequest, chosen: QuerySet[Board]) -> HttpResponse | None:
+        return self.do_to_all(request, chosen, steps.POWER_OFF)
+
+    @admin.action(description="Power off and on", permissions=["change"])
+    def power_cycle(self, request: HttpRequest, chosen: QuerySet[Board]) -> HttpResponse | None:
+        return self.do_to_all(request, chosen, steps.POWER_CYCLE)
+
+    @admin.action(description="Release from a stuck job, with a reason", permissions=["change"])
+    def release(self, request: HttpRequest, chosen: QuerySet[Board]) -> HttpResponse | None:
+        return self.do_to_all(request, chosen, steps.RELEASE)
+
+    # -- clones, errands ------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.errands_view)
+        return [path("<path:object_id>/errands/", view, name="devices_board_errands"), *super().get_urls()]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Start a new board from another one, where the address names it."""
+        source = request.GET.get("clone", "")
+        if not source:
+            return {}
+        user: Any = request.user
+        seen.require_board(user, source)
+        if not seen.sees_config(user, source):
+            raise PermissionDenied(f"You may not see how board {source} is reached, and so may not clone it.")
+        board = Board.objects.get(pk=source)
+        return {
+            "device_type": board.device_type_id,
+            "site": board.site,
+            "tags": ", ".join(board.tags),
+            "description": board.description,
+            "config": write_config(board.config),
+            "cloned_from": source,
+        }
+
+    def errands_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what workers did to the board by hand, with transcripts; anew while one is at it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        board = self.get_object(request, unquote(object_id))
+        if board is None:
+            return self._gone(request, object_id)
+        if not self.has_view_or_change_permission(request, board):
+            raise PermissionDenied
+        user: Any = request.user
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media,
+            "title": f"Tests and power of {board}",
+            "object": board,
+            "errands": seen.errands(user, board.pk),
+            "test": steps.TEST in self.steps(board) and self._may(request, steps.TEST, board),
+        }
+        return TemplateResponse(request, "admin/devices/errands.html", context)
+
+    # -- columns --------------------------------------------------------------------------------------
 
     @admin.display(description="type, site", ordering="device_type")
     def type_and_site(self, obj: Board) -> SafeString:
@@ -172,6 +193,9 @@ class BoardAdmin(AccessPages):
 
     @admin.display(description="holder", ordering="held_by")
     def holder(self, obj: Board) -> str:
+        if obj.errand is not None:
+            page = reverse("admin:devices_board_errands", args=[quote(obj.pk)])
+            return format_html('<a href="{}">{}</a>', page, board_state(obj).errand_words)
         if obj.held_by is None:
             return "nobody"
         job = reverse("jobs:job", args=[obj.held_by])
@@ -201,9 +225,15 @@ class BoardAdmin(AccessPages):
         return format_html("{}{}", monospace("\n".join(problems)) if problems else "", table)
 
 
+def _has_power(name: str) -> bool:
+    """Whether a board's configuration, right or wrong elsewhere, names a way to switch its power."""
+    return any(one.path == "power.method" and one.value for one in queries.board_settings(name))
+
+
 @admin.register(DeviceType)
-class DeviceTypeAdmin(AccessPages):
+class DeviceTypeAdmin(ExchangePages, AccessPages):
     form = DeviceTypeForm
+    actions = ["retire_all", "export_yaml"]
     retire = steps.RETIRE_TYPE
     list_display = ["name", "kind", "shown_base", "about", "boards_in_use"]
     list_filter = ["kind", RetiredFilter, BaseFilter]

@@ -134,7 +134,13 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
         obj = self.get_object(request, unquote(object_id))
         steps = [step for step in self.steps(obj) if self._may(request, step, obj)] if obj else []
         context = {"show_delete": False, "show_save_and_add_another": False, "steps": steps}
-        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+        shown = super().change_view(request, object_id, form_url, context | (extra_context or {}))
+        if isinstance(shown, TemplateResponse) and shown.context_data and "adminform" in shown.context_data:
+            found = getattr(shown.context_data["adminform"].form, "meanwhile", None)
+            if found is not None and obj is not None:
+                entries = [entry for entry in self.history(obj.pk) if entry.version in found.since]
+                shown.context_data |= {"meanwhile": entries, "meanwhile_version": found.version}
+        return shown
 
     # -- steps --------------------------------------------------------------------------------
 
@@ -175,7 +181,7 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
                 form.add_error("reason", str(exc))
             else:
                 self.message_user(request, f"{self._what(obj)} {step.done}.", messages.SUCCESS)
-                return HttpResponseRedirect(here)
+                return HttpResponseRedirect(self._address(step.then, obj))
         return self._ask(request, step, [obj], form)
 
     def do_to_all(self, request: HttpRequest, chosen: QuerySet[Any], step: Step) -> HttpResponse | None:
@@ -210,6 +216,10 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
             "back": self._address("change", rows[0]) if len(rows) == 1 else self._address("changelist"),
         }
         return TemplateResponse(request, "admin/devices/step.html", context)
+
+    @admin.action(description="Retire, with a reason", permissions=["delete"])
+    def retire_all(self, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
+        return self.do_to_all(request, chosen, self.retire)
 
     # -- history ------------------------------------------------------------------------------
 

@@ -77,7 +77,14 @@ ATTEMPTS = 10
 
 
 class EditedMeanwhile(Rejected):
-    """Somebody changed the thing after the actor looked at it."""
+    """Somebody changed the thing after the actor looked at it.
+
+    `since`: the versions of the edits; `version`: of the stream now, for who has seen them and goes on.
+    """
+
+    def __init__(self, sentence: str, since: Sequence[int] = (), version: int = 0) -> None:
+        self.since, self.version = tuple(since), version
+        super().__init__(sentence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -495,7 +502,8 @@ def _unedited(found: Loaded[Any], expected: int | None, what: str) -> None:
     )
     since = [r for r in store.read(found.stream, after=expected) if isinstance(r.event, edits)]
     if since:
-        raise EditedMeanwhile(_sentence(what, since[-1]))
+        versions = [one.version for one in since]
+        raise EditedMeanwhile(_sentence(what, since[-1]), versions, found.version)
 
 
 def _sentence(what: str, last: Recorded) -> str:

@@ -11,12 +11,15 @@ from django.db.models import Q
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from devices import commands
+from devices import commands, seen
+from devices.commands import EditedMeanwhile
 from devices.config_tables import key_table
 from devices.domain import names
 from devices.domain.config import BoardConfig, VmTypeConfig
 from devices.domain.config_text import ConfigText, read_config, write_config
+from devices.domain.inventory_text import LARGEST
 from devices.domain.parse_config import BadConfig
+from devices.loading import load_board
 from devices.models import Board, DeviceType
 from lab.actors import Actor
 from lab.kernel.errors import NotPermitted, Rejected
@@ -71,10 +74,14 @@ class CommandForm(forms.ModelForm):  # type: ignore[type-arg]  # of Board or Dev
         help_text="Goes into the history.",
     )
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    overwrite = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    """The version whose edits by others the actor has seen and puts this one's in the place of."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.text = ConfigText(config={})
+        self.meanwhile: EditedMeanwhile | None = None
+        """What others edited since the page was shown; see `devices.admin_pages`."""
         self.adding = self.instance._state.adding
         if not self.adding:
             self.initial["config"] = write_config(self.instance.config)
@@ -88,14 +95,27 @@ class CommandForm(forms.ModelForm):  # type: ignore[type-arg]  # of Board or Dev
             self.perform(self.cleaned_data)
         except NotPermitted as exc:
             raise PermissionDenied(str(exc)) from exc
+        except EditedMeanwhile as exc:
+            self.meanwhile = exc
+            self.add_error(None, str(exc))
         except BadConfig as bad:
             self.add_error("config", self._sentences(bad))
         except Rejected as exc:
-            self.add_error(None, str(exc))
+            self.add_error(self._field_of(exc), str(exc))
 
     def perform(self, data: dict[str, Any]) -> None:
         """Call the command."""
         raise NotImplementedError
+
+    @staticmethod
+    def seen_version(data: dict[str, Any]) -> int | None:
+        """Return the version that the actor has seen."""
+        version: int | None = data["overwrite"] or data["version"]
+        return version
+
+    def _field_of(self, refused: Rejected) -> str | None:
+        """Return the field that a refusal is about, None where it is about the whole."""
+        return next((name for name in self.fields if str(refused).startswith(f"{name}.")), None)
 
     def validate_unique(self) -> None:
         """Leave it to the command, which knows retired names too and says what to do."""
@@ -173,7 +193,7 @@ class DeviceTypeForm(CommandForm):
                 self.instance.pk,
                 **shown,
                 reason=data["reason"],
-                expected_version=data["version"],
+                expected_version=self.seen_version(data),
                 actor=self.actor,
                 cause="admin",
             )
@@ -191,6 +211,8 @@ class BoardForm(CommandForm):
         widget=forms.TextInput(attrs={"class": "vTextField"}),
         help_text="What definitions may ask for, separated by commas or blanks.",
     )
+
+    cloned_from = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = Board
@@ -219,17 +241,63 @@ class BoardForm(CommandForm):
         shown: dict[str, Any] = {key: data[key] for key in ("site", "tags", "description", "config")}
         device_type = data["device_type"].pk
         if self.adding:
-            commands.register_board(data["name"], device_type, **shown, actor=self.actor, cause="admin")
+            source = data["cloned_from"]
+            if source and not seen.sees_config(self.actor, source):
+                raise Rejected(f"There is no board {source!r} that you may clone.")
+            commands.register_board(
+                data["name"],
+                device_type,
+                **shown,
+                access=load_board(source).state.access if source else None,
+                cloned_from=source,
+                actor=self.actor,
+                cause="admin",
+            )
         else:
             commands.change_board(
                 self.instance.pk,
                 device_type=device_type,
                 **shown,
                 reason=data["reason"],
-                expected_version=data["version"],
+                expected_version=self.seen_version(data),
                 actor=self.actor,
                 cause="admin",
             )
+
+
+class ImportForm(forms.Form):
+    """An inventory as a text or a file; and, once its differences were shown, the versions they are from."""
+
+    file = forms.FileField(required=False, label="A file", help_text="Instead of the text below.")
+    text = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.Textarea(
+            attrs={"rows": 16, "class": "vLargeTextField config-text", "spellcheck": "false", "wrap": "off"}
+        ),
+    )
+    reason = forms.CharField(
+        label="Reason for the change",
+        required=False,
+        max_length=names.MAX_REASON,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text="Goes into the history of everything that changes.",
+    )
+    versions = forms.JSONField(required=False, widget=forms.HiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if file := data.get("file"):
+            try:
+                data["text"] = file.read(LARGEST * 4 + 1).decode()
+            except UnicodeDecodeError as exc:
+                self.add_error("file", f"The file is not UTF-8: byte {exc.start} cannot be read.")
+        elif not data.get("text", "").strip():
+            self.add_error("text", "There is nothing to import: choose a file, or put a text here.")
+        found = data.get("versions")
+        if found and not (isinstance(found, dict) and all(type(one) is int for one in found.values())):
+            self.add_error(None, "The versions are damaged: look at the differences again.")
+        return data
 
 
 class ReasonForm(forms.Form):

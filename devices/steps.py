@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from devices import checking, commands
+from devices import checking, commands, errands
 from devices.domain.access import Right
 from lab.actors import Actor
 
@@ -30,6 +30,10 @@ class Step:
     run: Command
     right: Right = "handle"
     dangerous: bool = False
+    asks: bool = True
+    """Whether there is a reason to give."""
+    then: str = "change"
+    """The page that shows what comes of it."""
 
 
 OFFLINE = Step(
@@ -99,6 +103,62 @@ UNHEALTHY = Step(
     done="has bad health",
     run=_health("bad"),
 )
+
+
+def _errand(what: str) -> Command:
+    def run(name: str, reason: str, *, actor: Actor, cause: str) -> None:
+        errands.request(name, what, actor=actor, cause=cause)
+
+    return run
+
+
+TEST = Step(
+    key="test",
+    button="Test connections",
+    consequence="A worker of its site tries power, serial console and ssh, and shows what was said. Power "
+    "goes off and on, and is left as it was. No job gets the board meanwhile.",
+    permission="devices.change_board",
+    done="is to be tested",
+    run=_errand("test"),
+    asks=False,
+    then="errands",
+)
+POWER_ON = Step(
+    key="power-on",
+    button="Power on",
+    consequence="A worker of its site switches it on. It must be offline.",
+    permission="devices.change_board",
+    done="is to be switched on",
+    run=_errand("on"),
+    asks=False,
+    then="errands",
+)
+POWER_OFF = replace(
+    POWER_ON,
+    key="power-off",
+    button="Power off",
+    consequence="A worker of its site switches it off. It must be offline.",
+    done="is to be switched off",
+    run=_errand("off"),
+)
+POWER_CYCLE = replace(
+    POWER_ON,
+    key="power-cycle",
+    button="Power cycle",
+    consequence="A worker of its site switches it off and on again. It must be offline.",
+    done="is to be switched off and on",
+    run=_errand("cycle"),
+)
+RELEASE = Step(
+    key="release",
+    button="Release",
+    consequence="It is taken from the job, or the errand, that holds it and got stuck. The job ends, and its "
+    "worker can do and say nothing more; the board is quarantined until it is proven clean.",
+    permission="devices.change_board",
+    done="is released",
+    run=commands.release_board,
+    dangerous=True,
+)
 RETIRE_BOARD = Step(
     key="delete",
     button="Retire",
@@ -124,9 +184,20 @@ RETIRE_TYPE = Step(
 
 
 def board_steps(
-    *, offline: bool, health: str, retired: bool, has_check: bool = False, checking: bool = False
+    *,
+    offline: bool,
+    health: str,
+    retired: bool,
+    has_check: bool = False,
+    checking: bool = False,
+    held: bool = False,
+    errand: bool = False,
+    has_power: bool = False,
 ) -> list[Step]:
-    """Return what can be done to a board in this state; `checking`: a health check is due or under way."""
+    """Return what can be done to a board in this state; `checking`: a health check is due or under way.
+
+    `held`: by a job; `errand`: by an errand.
+    """
     if retired:
         return []
     steps = [ONLINE, STILL_OFFLINE] if offline else [OFFLINE]
@@ -135,4 +206,10 @@ def board_steps(
     steps.append(UNHEALTHY if health == "good" else HEALTHY)
     if health == "unknown":
         steps.append(UNHEALTHY)
+    if not held and not errand:
+        steps.append(TEST)
+        if offline and has_power:
+            steps += [POWER_CYCLE, POWER_OFF, POWER_ON]
+    if held or errand:
+        steps.append(RELEASE)
     return [*steps, RETIRE_BOARD]

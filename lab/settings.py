@@ -71,7 +71,7 @@ CSRF_FAILURE_VIEW = "lab.web.failing.csrf_failure"
 CSRF_TRUSTED_ORIGINS = env_list("LABBOOK_ORIGINS", [])
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "lab.web.apps.LabAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -19,7 +19,7 @@ WORDS: Mapping[Right, str] = {
     "view": "know of it",
     "use": "run jobs on it",
     "console": "type into its console",
-    "handle": "take it offline and online, note and check its health, switch its power",
+    "handle": "take it offline and online, check its health, test it, switch its power, release it",
     "administer": "change its configuration and this list, retire it; includes all other rights",
 }
 EVERYBODY, NOBODY = "everybody", "nobody"

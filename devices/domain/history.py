@@ -150,6 +150,7 @@ def _errand_words(state: Board, event: Event) -> str:
     if "console" in (state.errand_what, getattr(event, "what", "")):
         return _console_words(event)
     what = "test of its connections" if state.errand_what == "test" else f"power {state.errand_what}"
+    what = what if state.errand_what else "errand"  # its request is on an earlier page
     match event:
         case BoardErrandRequested():
             return (

@@ -20,8 +20,8 @@ from typing import Any, Literal
 from devices.domain.config_text import read_config, write_config
 from devices.domain.parse_config import BadConfig, ConfigProblem
 
-LARGEST = 4 * 1024 * 1024
-"""Characters: some thousands of boards."""
+LARGEST = 2 * 1024 * 1024
+"""Characters: a thousand boards and more."""
 FORMAT = 1
 Kind = Literal["type", "board"]
 SECTIONS: dict[Kind, str] = {"type": "types", "board": "boards"}

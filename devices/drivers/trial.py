@@ -278,6 +278,9 @@ def _try_ssh(board: BoardConfig, powered: bool, deadline: Deadline, report: Repo
         report(_skipped("ssh", "Jobs put their key in by the console: no ssh.key_file is configured."))
         return
     notes = _Notes()
+    if not config.key_file:
+        report(notes.tried("ssh", "fail", "Nothing says with which key to log in: ssh.key_file is missing."))
+        return
     seconds = board.boot.timeout + board.boot.ssh_timeout if powered else board.connect_timeout
     try:
         host = _connected(config, powered, deadline.within(seconds, f"ssh to {config.host}"), notes)

@@ -11,7 +11,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from devices.admin import RetiredFilter
+from devices.admin_filters import RetiredFilter
 from devices.admin_pages import InventoryAdmin
 from devices.domain.history import Entry
 from devices.images import commands, queries

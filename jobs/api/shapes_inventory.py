@@ -107,7 +107,7 @@ class Errand(TypedDict):
     """What a worker does to a board at somebody's request; `outcome` empty: it is not over."""
 
     number: int
-    what: Literal["test", "on", "off", "cycle"]
+    what: Literal["test", "on", "off", "cycle", "console"]
     by: str
     asked_at: str
     worker: str

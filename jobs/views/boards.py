@@ -126,7 +126,10 @@ def do(request: HttpRequest, name: str, key: str) -> HttpResponse:
 
 
 def steps_of(one: BoardView) -> list[Step]:
-    """Return what can be done to a board now. What takes it out for good is left to the admin."""
+    """Return what can be done to a board now, for a reason.
+
+    What is dangerous, and what a worker does, is left to the admin's pages.
+    """
     found = board_steps(
         offline=one.offline,
         health=one.health,
@@ -134,7 +137,7 @@ def steps_of(one: BoardView) -> list[Step]:
         has_check=one.check_every is not None,
         checking=bool(one.check),
     )
-    return [step for step in found if not step.dangerous]
+    return [step for step in found if step.asks and not step.dangerous]
 
 
 def _wanted(one: BoardView, chosen: dict[str, str]) -> bool:

@@ -154,3 +154,21 @@ def test_the_board_is_used_again_after_all_that(lab: RunningLab) -> None:
     job = lab.run(group(boot("guest"), OK))
     assert job["outcome"] == "complete", job["failure"]
     assert job["counts"]["fail"] == 0
+
+
+def test_a_worker_tries_the_connections_of_a_board_between_two_jobs(lab: RunningLab) -> None:
+    assert lab.client.post("boards/nobody-home/errands/", json={"what": "test"}).status_code == 202
+    asked = lab.client.post("boards/demo-host/errands/", json={"what": "test"})
+    assert asked.status_code == 202, asked.text
+    job = lab.run(group(OK))  # it waits until the board is free again
+    assert job["outcome"] == "complete"
+    (works,) = lab.client.get("boards/demo-host/errands/").json()["errands"]
+    assert (works["outcome"], works["steps"][-1]["step"], works["steps"][-1]["result"]) == (
+        "pass",
+        "ssh",
+        "pass",
+    )
+    assert "Linux" in works["steps"][-1]["transcript"]
+    (fails,) = lab.client.get("boards/nobody-home/errands/").json()["errands"]
+    assert fails["outcome"] == "fail"
+    assert "the connection was refused" in fails["steps"][-1]["said"]

@@ -193,6 +193,13 @@ def test_nothing_is_deleted_in_bulk(ada: Client) -> None:
         "take_offline",
         "bring_online",
         "check_health",
+        "test_connections",
+        "power_on",
+        "power_off",
+        "power_cycle",
+        "release",
+        "retire_all",
+        "export_yaml",
     ]
     ada.post(BOARDS, {"action": "delete_selected", "_selected_action": ["b1"], "post": "yes"})
     assert Board.objects.filter(pk="b1").exists()
@@ -224,6 +231,7 @@ def test_a_board_is_taken_offline_from_its_own_page(ada: Client) -> None:
         "Take offline",
         "Health good",
         "Health bad",
+        "Test connections",
         "Retire",
     ]
     response = ada.post(f"{BOARDS}b1/do/offline/", {"reason": "dust"}, follow=True)
@@ -363,7 +371,8 @@ def test_staff_that_may_look_can_only_look(lab: None) -> None:
     assert "127.0.0.1" in text(page)
     assert viewer.get(f"{BOARDS}b1/history/").status_code == 200
     assert viewer.get(f"{TYPES}ssh-host/change/").status_code == 200
-    assert viewer.get(BOARDS).context["action_form"] is None
+    actions = viewer.get(BOARDS).context["action_form"].fields["action"].choices
+    assert [name for name, _ in actions] == ["", "export_yaml"]
     for page_ in ("add/", "b1/change/", "b1/delete/", "b1/do/offline/", "b1/do/delete/"):
         assert viewer.post(BOARDS + page_, {"reason": "x"}).status_code == 403, page_
     viewer.post(
@@ -385,7 +394,8 @@ def test_staff_that_may_change_cannot_add_or_retire(lab: None) -> None:
     assert queries.board("b1").state == "offline"
     address = f"{BOARDS}b1/change/"
     assert carer.post(address, form_of(carer, address) | {"tags": ""}).status_code == 302
-    assert [step.key for step in carer.get(address).context["steps"]] == ["online", "offline", "good", "bad"]
+    offered = [step.key for step in carer.get(address).context["steps"]]
+    assert offered == ["online", "offline", "good", "bad", "test"]
     assert carer.post(f"{BOARDS}add/", NEW_BOARD).status_code == 403
     assert carer.post(f"{BOARDS}b1/delete/", {"reason": "x"}).status_code == 403
     assert queries.board("b1").state == "offline"
