@@ -203,6 +203,8 @@ def _url(value: str) -> str:
         raise ValueError(f"{value[:80]!r} is no URL: {error}.") from error
     if url.scheme not in ("http", "https") or not _HOST.fullmatch(url.raw_host) or len(value) > 2000:
         raise ValueError("It must be an http:// or https:// URL of up to 2000 characters.")
+    if url.port is not None and not 1 <= url.port <= 65535:
+        raise ValueError(f"Its port is {url.port}; ports go from 1 to 65535.")
     if url.userinfo:
         raise ValueError("It holds a name or a password: leave them out, messages are signed instead.")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -26,6 +27,8 @@ MOST_TRIES = 30
 """Of one message that are kept."""
 SENDING = ("on", "done")
 NEVER = "nothing got through any more; the last attempt: {words}"
+
+log = logging.getLogger(__name__)
 
 
 def next_due(hook: Hook) -> HookMessage | None:
@@ -62,18 +65,21 @@ def attempt(message: HookMessage) -> bool:
     if not free.update(state="sending", attempts=F("attempts") + 1, due=begun + ABANDONED):
         return False
     message.attempts += 1
-    body = payload.body(message)
-    if body is None:
-        HookMessage.objects.filter(pk=message.pk).update(state="withheld", due=None)
-        return True
-    message.body = body.decode()
     try:
+        body = payload.body(message)
+        if body is None:
+            HookMessage.objects.filter(pk=message.pk).update(state="withheld", due=None)
+            return True
+        message.body = body.decode()
         answer = _sent(message, body, int(begun))
     except signing.KeyChanged:
         words = "the lab has got another key (LABBOOK_SECRET_KEY): make a new secret for this webhook"
         _failed(message, begun, words, hopeless=True)
     except NotSent as error:
         _failed(message, begun, str(error), hopeless=error.hopeless)
+    except Exception as error:  # a bug of ours must not leave it under way
+        log.exception("webhook %d, message %s: a bug in Labbook", message.hook_id, message.key)
+        _failed(message, begun, f"Labbook itself failed: {type(error).__name__}", hopeless=False)
     else:
         if answer.ok:
             _delivered(message, begun, answer)

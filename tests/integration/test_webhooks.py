@@ -265,9 +265,35 @@ def test_nothing_goes_to_the_labs_own_machine_nor_to_networks_it_keeps_to_itself
         ("http://exa mple/\0", "is no URL"),
         ("https://me:secret@example.org/", "leave them out"),
         ("", "must be an http"),
+        ("http://example.org:99999/", "port is 99999"),
+        ("http://example.org:0/", "port is 0"),
     ):
         with pytest.raises(hooks.BadHook, match=words):
             hooks.make_hook(erika, name="x", url=url)
+
+
+@here
+def test_a_bug_of_the_lab_is_a_failed_attempt_like_any_other(
+    erika: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = hook_to(receiver, erika)
+    Hook.objects.update(url="http://127.0.0.1:99999/")  # from before ports were checked
+    submit(erika)
+    deliver()
+    assert states(hook) == [("job.submitted", "failed", 5)]
+    assert "Labbook itself failed: " in again(hook).reason
+    Hook.objects.update(url=receiver.url)
+    hooks.switch_on(erika, hook.pk)
+    submit(erika)
+    with monkeypatch.context() as broken:
+        broken.setattr(payload, "body", lambda message: 1 // 0)
+        deliver()
+    failed = hook.messages.latest("id")
+    assert (failed.state, failed.tries[-1]["words"]) == (
+        "failed",
+        "Labbook itself failed: ZeroDivisionError",
+    )
+    assert again(hook).state == "broken"
 
 
 @here
