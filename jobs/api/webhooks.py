@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,6 +19,8 @@ from jobs.api.parameters import LARGEST, check_known, integer, next_page, text
 from jobs.domain.definition.reading import one_of
 from jobs.hooks import commands, queries
 from jobs.hooks.models import Hook
+from lab.kernel.errors import NotPermitted
+from lab.tokens.models import ApiToken
 
 PAGE, MAX_PAGE = queries.PAGE, 500
 
@@ -43,7 +46,7 @@ class Hooks(APIView):
     )
     def post(self, request: Request) -> Response:
         """Make a webhook of a `name` and a `url`; the answer shows its secret, this once."""
-        user = account(request)
+        user = _reader(request)
         sent = Sent(request, (*commands.SETTINGS, "after"))
         hook, secret = commands.make_hook(user, after=sent.number("after"), **_settings(sent))
         return _with_secret(request, hook, secret, 201)
@@ -63,7 +66,7 @@ class OneHook(APIView):
     @operation("change_webhook", "Change a webhook", gives=of.Hook, sends=of.HookSettings)
     def patch(self, request: Request, hook: int) -> Response:
         """Change what is sent. What has become a message already is sent all the same."""
-        user, sent = account(request), Sent(request, commands.SETTINGS)
+        user, sent = _reader(request), Sent(request, commands.SETTINGS)
         return Response(queries.hook(commands.change_hook(user, hook, **_settings(sent))))
 
     @operation("remove_webhook", "Remove a webhook", status=204)
@@ -81,7 +84,7 @@ class On(APIView):
 
     @operation("switch_webhook_on", "Switch a webhook on", gives=of.Hook, sends=of.HookOn, needs_body=False)
     def post(self, request: Request, hook: int) -> Response:
-        user, skip = account(request), Sent(request, ("skip",)).flag("skip")
+        user, skip = _reader(request), Sent(request, ("skip",)).flag("skip")
         return Response(queries.hook(commands.switch_on(user, hook, skip=bool(skip))))
 
 
@@ -102,7 +105,7 @@ class Secret(APIView):
 
     @operation("renew_webhook_secret", "Make a new secret", gives=of.MadeHook)
     def post(self, request: Request, hook: int) -> Response:
-        row, secret = commands.new_secret(account(request), hook)
+        row, secret = commands.new_secret(_reader(request), hook)
         return _with_secret(request, row, secret, 200)
 
 
@@ -113,7 +116,7 @@ class Test(APIView):
 
     @operation("test_webhook", "Send a test", gives=of.HookMessage, status=202)
     def post(self, request: Request, hook: int) -> Response:
-        return Response(queries.message(commands.send_test(account(request), hook)), 202)
+        return Response(queries.message(commands.send_test(_reader(request), hook)), 202)
 
 
 class Messages(APIView):
@@ -157,7 +160,16 @@ class Again(APIView):
 
     @operation("resend_webhook_message", "Send a message again", gives=of.HookMessage, status=202)
     def post(self, request: Request, hook: int, message: str) -> Response:
-        return Response(queries.message(commands.send_again(account(request), hook, message)), 202)
+        return Response(queries.message(commands.send_again(_reader(request), hook, message)), 202)
+
+
+def _reader(request: Request) -> User:
+    """Return who has something sent to him: whatever he may read. Raises `NotPermitted`."""
+    if isinstance(request.auth, ApiToken) and "read" not in request.auth.scopes:
+        raise NotPermitted(
+            "A webhook sends what its user may read: besides account this needs a token with the scope read."
+        )
+    return account(request)
 
 
 def _settings(sent: Sent) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from jobs.hooks import collecting, courier, sending
+from jobs.hooks import commands as hooks
 from jobs.hooks.models import Hook
 from lab.tokens.models import ApiToken, make_token
 from tests.support.jobs import make_inventory, make_user, submit
@@ -19,6 +20,7 @@ from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
 API = "/api/v1/"
+HOOK = {"name": "mine", "url": "https://h.test/"}
 
 
 @pytest.fixture
@@ -117,6 +119,24 @@ def test_webhooks_are_ones_own_and_need_the_right_token(erika: User) -> None:
     assert "lacks the scope account" in reader.ask("DELETE", path, status=403)["detail"]
     assert Client().get(API + "webhooks/").status_code == 401
     assert Hook.objects.count() == 1
+
+
+def test_who_may_not_read_has_nothing_sent_either(erika: User) -> None:
+    path = f"webhooks/{Program(erika).ask('POST', 'webhooks/', HOOK, 201)['id']}/"
+    message = hooks.send_test(erika, Hook.objects.get().pk).key
+    keeper = Program(erika, "account")
+    for method, address, body in (
+        ("POST", "webhooks/", HOOK),
+        ("PATCH", path, {"url": "https://elsewhere.test/"}),
+        ("POST", f"{path}on/", {}),
+        ("POST", f"{path}secret/", None),
+        ("POST", f"{path}test/", None),
+        ("POST", f"{path}messages/{message}/again/", None),
+    ):
+        assert "the scope read" in keeper.ask(method, address, body, 403)["detail"]
+    assert Hook.objects.get().url == HOOK["url"]
+    keeper.ask("POST", f"{path}off/")
+    keeper.ask("DELETE", path, status=204)
 
 
 def test_a_program_makes_tokens_that_may_no_more_and_last_no_longer_than_its_own(erika: User) -> None:
