@@ -20,7 +20,7 @@ from typing import Any, TypeGuard, TypeVar
 from django.db import transaction
 
 from devices import availability, holding, seen
-from devices.access import check_key, check_people, permit, permit_type, type_access
+from devices.access import check_key, check_people, has_permission, permit, permit_type, type_access
 from devices.checking import check_definition
 from devices.dependents import board_check, check_dependents, check_runs, check_unused
 from devices.domain import board as boards
@@ -116,9 +116,12 @@ def register_device_type(
 ) -> None:
     """Register a type of boards (``board``) or of virtual machines (``vm``).
 
-    `base` names the type whose configuration this one's is laid over. `access`: who may do what with it.
+    `base` names the type whose configuration this one's is laid over; the actor must be one who may see that.
+    `access`: who may do what with it.
     """
     meta = _meta(actor, "devices.add_devicetype", "register device types", cause)
+    if base:
+        seen.require_type_config(actor, base, f"base a device type on {base}")
 
     def decide(found: Loaded[DeviceType]) -> Decision:
         chain = _chain(base)
@@ -151,13 +154,16 @@ def change_device_type(
 ) -> None:
     """Change what is given; `base` empty: it is based on nothing any more.
 
-    Refused where a board of the type, or a type that is based on it, could not be used with that.
+    Another base must be one whose configuration the actor may see: it becomes a part of this one's. Refused
+    where a board of the type, or a type that is based on it, could not be used with that.
     """
     meta = _type_meta(actor, name, "devices.change_devicetype", f"change device type {name}", cause)
 
     def decide(found: Loaded[DeviceType]) -> Decision:
         state = types.exists(found.state, name)
         _unedited(found, expected_version, f"Device type {name}")
+        if base and base != state.base:
+            seen.require_type_config(actor, base, f"base device type {name} on {base}")
         chain = _chain(state.base if base is None else base)
         bases = [one.state for one in chain]
         events = types.change(
@@ -230,10 +236,12 @@ def register_board(
 ) -> None:
     """Register a board of a type. `config` is laid over the type's and must make it complete.
 
-    `access`: who may do what with it, where that is not as its type says. `cloned_from`: the board after
-    which it is made, for the record.
+    The actor must be one who may see the type's configuration, or that of the board after which it is made.
+    `access`: who may do what with it, where that is not as its type says. `cloned_from`: that board.
     """
     meta = _meta(actor, "devices.add_board", "register boards", cause)
+    if not _sees_it_on_boards(actor, device_type, cloned_from):
+        seen.require_type_config(actor, device_type, f"register a board of the type {device_type}")
     tags = list(tags)
 
     def decide(found: Loaded[Board]) -> Decision:
@@ -519,6 +527,14 @@ def _sentence(what: str, last: Recorded) -> str:
         f"{last.recorded_at:%Y-%m-%d %H:%M:%S} UTC (event {last.position}). Nothing of yours is saved: "
         "open it again and repeat your change on top of that."
     )
+
+
+def _sees_it_on_boards(actor: Actor, device_type: str, board: str) -> bool:
+    """Whether somebody sees a type's configuration as a part of that of all boards, or of this one."""
+    if any(has_permission(actor, one) for one in ("devices.view_board", "devices.change_board")):
+        return True
+    same = bool(board) and load_board(board).state.device_type == device_type
+    return same and seen.sees_config(actor, board)
 
 
 def _check_named(config: Mapping[str, Any]) -> None:

@@ -29,7 +29,7 @@ from devices.queries import VmTypeView as VmTypeView
 from devices.reservations import Reservation
 from devices.reservations import Stretch as Stretch
 from lab.actors import Actor
-from lab.kernel.errors import NotFound
+from lab.kernel.errors import NotFound, NotPermitted
 
 SECRET = ("config", "access", "said", "transcript")
 """Parts of events, and beginnings of changes, that are for those who see the configuration."""
@@ -206,6 +206,20 @@ def sees_type_config(viewer: Actor, name: str) -> bool:
     """Whether somebody may know a type's configuration, and who is in its lists."""
     permitted = access.has_permission(viewer, "devices.view_devicetype")
     return permitted or access.may_type(viewer, "administer", name)
+
+
+def require_type_config(viewer: Actor, name: str, to_do: str) -> None:
+    """Raise `NotFound`, or `NotPermitted` with who can help, for who may not know a type's configuration.
+
+    `to_do` completes "may not …".
+    """
+    rules = type_access(viewer, name)
+    if not sees_type_config(viewer, name):
+        who = access.person(viewer).name or "Somebody who is not logged in"
+        raise NotPermitted(
+            f"{who} may not {to_do}: that needs the permission devices.view_devicetype, or the right to "
+            f"administer device type {name}, which {rules.granted_by} can grant."
+        )
 
 
 def type_config(viewer: Actor, name: str) -> tuple[list[Layer], list[Setting]] | None:

@@ -183,6 +183,37 @@ def test_a_permission_of_the_lab_is_not_one_to_retire() -> None:
     inventory.retire_board("alpha", "x", actor=carl)
 
 
+def test_nobody_reads_a_type_by_basing_something_on_it(erika: User) -> None:
+    make_inventory("alpha")
+    inventory.register_device_type(
+        "secret", "board", "", {"ssh": {"host": "10.9.8.7"}}, access={"view": ["nobody"]}, actor="lab"
+    )
+    type_lists("bench", administer=["user:erika"])
+    with pytest.raises(NotFound, match="There is no device type 'secret'"):
+        inventory.change_device_type("bench", base="secret", actor=erika)
+    Group.objects.create(name="kernel")
+    type_lists("secret", administer=["group:kernel"])
+    with pytest.raises(
+        NotPermitted, match=r"erika may not base .* which the group kernel or the lab's admin"
+    ):
+        inventory.change_device_type("bench", base="secret", actor=erika)
+    erika.user_permissions.add(
+        *Permission.objects.filter(
+            codename__in=["add_devicetype", "add_board"], content_type__app_label="devices"
+        )
+    )
+    erika = User.objects.get(pk=erika.pk)
+    with pytest.raises(NotPermitted, match="may not base a device type on secret"):
+        inventory.register_device_type("mine", "board", "", {}, base="secret", actor=erika)
+    with pytest.raises(NotPermitted, match="may not register a board of the type secret"):
+        inventory.register_board("mine", "secret", "default", [], "", {}, actor=erika)
+    with pytest.raises(NotPermitted, match="may not register a board of the type secret"):
+        inventory.register_board("mine", "secret", "default", [], "", {}, cloned_from="alpha", actor=erika)
+    type_lists("secret", administer=["user:erika"])
+    inventory.register_device_type("mine", "board", "", {}, base="secret", actor=erika)
+    inventory.change_device_type("mine", description="As before.", base="secret", actor="lab")
+
+
 def test_lists_name_those_who_exist_and_nobody_shuts_himself_out() -> None:
     make_inventory("alpha")
     ada = make_user("ada")
