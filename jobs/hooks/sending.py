@@ -114,7 +114,9 @@ def _failed(
     now = time.time()
     _note(message, begun, words, answer, text=answer.text if answer else "")
     again = None
-    if not message.by_hand and not hopeless:
+    if hopeless and not message.by_hand:
+        again = now  # as soon as the webhook is switched on again
+    elif not message.by_hand:
         again = webhooks.again_at(
             message.attempts,
             now=now,
@@ -131,13 +133,17 @@ def _failed(
         if hook.failing_since is None and not message.by_hand:
             hook.failing_since = begun
             hook.save(update_fields=["failing_since"])
-        if again is None and hook.state in SENDING and (hopeless or _nothing_got_through(hook, message)):
+        given_up = again is None and _nothing_got_through(hook, message)
+        if hook.state in SENDING and (hopeless or given_up):
             _break(hook, words if hopeless else NEVER.format(words=words), now)
 
 
 def _nothing_got_through(hook: Hook, message: HookMessage) -> bool:
-    """Whether all has failed since the first attempt at a message: then it is not the message's fault."""
-    first = message.tries[0]["at"] if message.tries else 0.0
+    """Whether all has failed since the first attempt at a message: then it is not the message's fault.
+
+    Attempts from before the webhook was last switched on do not count.
+    """
+    first = message.tries[-message.attempts :][0]["at"]
     return not message.by_hand and hook.failing_since is not None and hook.failing_since <= first
 
 

@@ -239,6 +239,29 @@ def test_a_receiver_may_say_that_it_wants_nothing_any_more(erika: User, receiver
         "broken",
         "the server answered 410 Gone: said with 410",
     )
+    assert (states(hook), courier.due()) == ([("job.submitted", "waiting", 1)], [])
+    receiver.always = 204
+    deliver()
+    assert len(receiver.came) == 1
+    hooks.switch_on(erika, hook.pk)
+    deliver()
+    assert len(receiver.came) == 2, "also the message that it was switched off at"
+    assert receiver.came[0][0]["webhook-id"] == receiver.came[1][0]["webhook-id"]
+
+
+@here
+def test_a_message_that_waited_for_its_webhook_counts_its_attempts_anew(
+    erika: User, receiver: Receiver
+) -> None:
+    hook = hook_to(receiver, erika)
+    receiver.always = 410
+    submit(erika)
+    deliver()
+    receiver.always = 502
+    hooks.switch_on(erika, hook.pk)
+    deliver()
+    assert states(hook) == [("job.submitted", "failed", 5)]
+    assert (again(hook).state, len(receiver.came)) == ("broken", 6)
 
 
 @here
@@ -402,7 +425,7 @@ def test_after_a_change_of_the_labs_key_a_webhook_says_that_it_needs_a_new_secre
     hooks.switch_on(erika, hook.pk)
     submit(erika)
     deliver()
-    assert receiver.types == ["job.submitted"]
+    assert receiver.types == ["job.submitted"] * 2, "what waited for the new secret, too"
 
 
 @here
