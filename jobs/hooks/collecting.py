@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count
 
 from jobs import feed
 from jobs.domain import webhooks
-from jobs.hooks import payload
+from jobs.hooks import payload, queries
 from jobs.hooks.models import Hook, HookMessage
 from lab.eventstore.store import store
 from lab.kernel.events import Recorded
@@ -45,11 +44,7 @@ def collect() -> int:
     )
     if not behind:
         return 0
-    held = dict(
-        HookMessage.objects.filter(hook__in=behind, due__isnull=False)
-        .values_list("hook")
-        .annotate(count=Count("id"))
-    )
+    held = queries.waiting(behind)
     pages: dict[int, tuple[list[Recorded], list[webhooks.Subject]]] = {}
     found = []
     for hook in behind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,13 +22,19 @@ STATES = ("waiting", "sending", "delivered", "failed", "withheld", "skipped")
 
 def hooks(user: User) -> list[JsonObject]:
     """Return the webhooks of a user, by name."""
-    rows = Hook.objects.filter(user=user).order_by("name", "id")
-    waiting = Count("messages", filter=Q(messages__due__isnull=False))
-    return [_hook(row, row.waiting) for row in rows.annotate(waiting=waiting)]
+    rows = list(Hook.objects.filter(user=user).order_by("name", "id"))
+    held = waiting(rows)
+    return [_hook(row, held.get(row.pk, 0)) for row in rows]
 
 
 def hook(row: Hook) -> JsonObject:
-    return _hook(row, row.messages.filter(due__isnull=False).count())
+    return _hook(row, waiting([row]).get(row.pk, 0))
+
+
+def waiting(rows: Iterable[Hook]) -> dict[int, int]:
+    """Return how many messages wait, by webhook. The many that are settled are not looked at."""
+    held = HookMessage.objects.filter(hook__in=rows, due__isnull=False)
+    return dict(held.values_list("hook").annotate(count=Count("id")))
 
 
 def messages(row: Hook, *, before: int | None = None, state: str = "", limit: int = PAGE) -> list[JsonObject]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -16,7 +18,7 @@ from devices import commands as inventory
 from jobs import commands as job_commands
 from jobs import mail
 from jobs.domain.webhooks import TEST
-from jobs.hooks import collecting, courier, payload, sending
+from jobs.hooks import collecting, courier, payload, queries, sending
 from jobs.hooks import commands as hooks
 from jobs.hooks.models import Hook, HookMessage
 from jobs.models import Job
@@ -461,6 +463,22 @@ def test_what_waits_for_a_receiver_that_is_gone_is_bounded_and_nothing_is_lost(
         deliver()
     assert receiver.types == ["job.submitted"] * 8
     assert receiver.positions == sorted(receiver.positions)
+
+
+@here
+def test_how_many_messages_wait_is_counted_along_those_that_do(erika: User, receiver: Receiver) -> None:
+    hook_to(receiver, erika, types=["job.started"])
+    hook = hook_to(receiver, erika, types=["job.submitted"])
+    submit(erika)
+    deliver()
+    submit(erika)
+    collecting.collect()
+    with CaptureQueriesContext(connection) as asked:
+        found = queries.hooks(erika)
+    assert [one["waiting"] for one in found] == [0, 1]
+    assert queries.hook(hook)["waiting"] == 1
+    (counting,) = [one["sql"] for one in asked.captured_queries if "hooks_hookmessage" in one["sql"]]
+    assert "JOIN" not in counting, "settled messages are many"
 
 
 @here
