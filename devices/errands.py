@@ -75,7 +75,9 @@ def run(name: str, number: int) -> str:
     try:
         config = queries.effective_config(name)
         seconds = trial.budget(config, what)
-        _append(name, meta, lambda state: rules.start(state, number, worker=worker, within=seconds + SPARE))
+        # As long as its power may still be switched, nobody else must get it.
+        within = seconds + SPARE + (trial.patience(config) if config.power.present else 0)
+        _append(name, meta, lambda state: rules.start(state, number, worker=worker, within=within))
     except Over as exc:
         return str(exc)
     except Rejected as exc:

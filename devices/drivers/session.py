@@ -103,7 +103,7 @@ def power(board: BoardConfig, action: str, deadline: Deadline) -> Iterator[str]:
     before = switched.state(within)
     with contextlib.ExitStack() as leaving:
         if before != "on":  # unknown: as jobs leave it
-            leaving.callback(leave_off, switched, board, deadline)
+            leaving.callback(leave_off, switched, board, deadline.stop)
         yield switched.on(within) if action == "on" else switched.cycle(within)
 
 

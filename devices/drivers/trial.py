@@ -19,8 +19,8 @@ from devices.drivers.board import PowerState, PowerSwitch
 from devices.drivers.expect import Console, clean
 from devices.drivers.power import switch
 from devices.drivers.serial_line import open_console
-from lab.kernel.deadline import Deadline
-from lab.kernel.errors import InfrastructureError
+from lab.kernel.deadline import Deadline, Stop
+from lab.kernel.errors import InfrastructureError, Rejected
 
 Result = Literal["pass", "fail", "skip"]
 
@@ -134,7 +134,7 @@ def _try_power(board: BoardConfig, deadline: Deadline, report: Report, leaving: 
         found = power.state(deadline)
         notes.note(f"its switch ({board.power.method}) says that it is {found}")
         if found != "on":  # unknown: as jobs leave it
-            leaving.callback(leave_off, power, board, deadline)
+            leaving.push(lambda kind, error, trace: _leave_off(power, board, error))
         state = _switched(power, "cycle", power.cycle, deadline, notes)
     except InfrastructureError as exc:
         deadline.check()
@@ -159,11 +159,16 @@ def _switched(
     return state
 
 
-def leave_off(power: PowerSwitch, board: BoardConfig, deadline: Deadline) -> None:
+def leave_off(power: PowerSwitch, board: BoardConfig, stop: Stop | None = None) -> None:
     """Switch it off again; what hinders that was reported when it was tried the first time."""
-    last = Deadline.after(patience(board), "the power switch", stop=deadline.stop)
     with contextlib.suppress(InfrastructureError):
-        power.off(last)
+        power.off(Deadline.after(patience(board), "the power switch", stop=stop))
+
+
+def _leave_off(power: PowerSwitch, board: BoardConfig, error: BaseException | None) -> None:
+    # Also where the worker is shut down just now; but not a board that was taken away and may be in use.
+    if not isinstance(error, Rejected):
+        leave_off(power, board)
 
 
 def _power_words(state: PowerState) -> str:

@@ -18,6 +18,7 @@ from devices import commands as inventory
 from devices.models import Span
 from jobs import commands
 from jobs.domain.events import Failure
+from jobs.hooks import commands as webhooks
 from jobs.models import Job
 from jobs.recorder import Recorder
 from lab.tokens.models import make_token
@@ -40,6 +41,9 @@ PAGES: dict[str, tuple[str, ...]] = {
     "devices:board": ("/boards/bench-01/", "/boards/bench-03/", "/boards/bench-04/?span=7d"),
     "devices:types": ("/types/",),
     "devices:type": ("/types/bench/", "/types/kvm/"),
+    "hooks:hooks": ("/profile/webhooks/",),
+    "hooks:hook": ("/profile/webhooks/1/",),
+    "hooks:message": ("/profile/webhooks/1/messages/msg_1_test1/",),
     "api:docs": ("/api/v1/docs/",),
     "nothing": ("/jobs/99/", "/nowhere/"),
 }
@@ -55,6 +59,11 @@ NO_PAGES: dict[str, str] = {
     "jobs:compare-with": "leads to another page",
     "jobs:compare-two": "leads to another page",
     "devices:do": "is posted to",
+    "hooks:again": "is posted to",
+    "hooks:remove": "is posted to",
+    "hooks:secret": "is posted to",
+    "hooks:switch": "is posted to",
+    "hooks:test": "is posted to",
     "revoke-token": "is posted to",
     "logout": "is posted to",
 }
@@ -97,6 +106,8 @@ def populate(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         jobs.submit(user, jobs.definition(f"waits for a board, number {number}", tags=["big-little"]))
     make_token(user, "laptop")
+    webhooks.make_hook(user, name="dashboard of the team", url="https://ci.example.org/labbook")
+    webhooks.send_test(user, 1)
     spend_a_day()
 
 

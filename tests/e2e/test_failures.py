@@ -160,7 +160,7 @@ def test_a_worker_tries_the_connections_of_a_board_between_two_jobs(lab: Running
     assert lab.client.post("boards/nobody-home/errands/", json={"what": "test"}).status_code == 202
     asked = lab.client.post("boards/demo-host/errands/", json={"what": "test"})
     assert asked.status_code == 202, asked.text
-    job = lab.run(group(OK))  # it waits until the board is free again
+    job = lab.run(group(boot("guest"), OK))  # it waits until the board is free again
     assert job["outcome"] == "complete"
     (works,) = lab.client.get("boards/demo-host/errands/").json()["errands"]
     assert (works["outcome"], works["steps"][-1]["step"], works["steps"][-1]["result"]) == (

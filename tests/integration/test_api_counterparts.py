@@ -46,6 +46,9 @@ STEPS: dict[str, str] = {
     "bad": "note_board_health",
     "release": "release_board",
     "test": "request_errand",
+    "power-on": "request_errand",
+    "power-off": "request_errand",
+    "power-cycle": "request_errand",
     "delete": "retire_board",
 }
 """By the key of what can be done to a thing of the inventory on a page of its own."""
@@ -62,6 +65,13 @@ ACTIONS: dict[str, str] = {
     "take_offline": "take_board_offline",
     "bring_online": "bring_board_online",
     "check_health": "check_board",
+    "test_connections": "request_errand",
+    "power_on": "request_errand",
+    "power_off": "request_errand",
+    "power_cycle": "request_errand",
+    "release": "release_board",
+    "retire_all": "retire_board",
+    "export_yaml": "export_inventory",
 }
 """By the name of what can be done to many at once."""
 OF_OTHERS = {"switch_off", "delete_selected"}

@@ -209,6 +209,15 @@ def test_a_worker_that_is_shut_down_says_so(monkeypatch: pytest.MonkeyPatch, rel
     assert (found.outcome, found.reason) == ("lost", "the worker was shut down")
 
 
+def test_a_worker_that_is_shut_down_leaves_the_power_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, relay: Relay, serial: DeviceBoard
+) -> None:
+    register(power=power_of(relay), console={"url": str(serial.path)})
+    monkeypatch.setattr(cluster_ties, "stopping", relay.powered)  # as soon as it has power
+    assert outcome_of_a_test().outcome == "lost"
+    assert not relay.powered()
+
+
 def test_who_may_not_handle_boards_may_not_have_them_outcome_of_a_test() -> None:
     make_inventory("alpha")
     with pytest.raises(NotPermitted):

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -200,42 +201,62 @@ def far(tmp_path: Path) -> Iterator[TcpBoard]:
     board.close()
 
 
-def test_at_a_terminal_every_key_reaches_the_board_and_ctrl_bracket_leaves(
-    far: TcpBoard, sqlite_database: Database, folder: Path
-) -> None:
-    register(console={"url": far.config.url})
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "board", "alpha", "console"],
-        cwd=settings.BASE_DIR, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        env=os.environ | {
-            "DATABASE_URL": sqlite_database.url, "DJANGO_SETTINGS_MODULE": "lab.settings",
-            "LABBOOK_VAR": str(folder), "LABBOOK_SECRET_KEY": settings.SECRET_KEY,
-        },
-    )  # fmt: skip
-    os.close(theirs)
-    seen = b""
+class Window:
+    """A terminal in which somebody sits at the board's console."""
 
-    def until(wanted: bytes) -> None:
-        nonlocal seen
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.end, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "board", "alpha", "console"],
+            cwd=settings.BASE_DIR, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            env=os.environ | {
+                "DATABASE_URL": database.url, "DJANGO_SETTINGS_MODULE": "lab.settings",
+                "LABBOOK_VAR": str(folder), "LABBOOK_SECRET_KEY": settings.SECRET_KEY,
+            },
+        )  # fmt: skip
+        os.close(theirs)
+        self._seen = b""
+
+    def until(self, wanted: bytes) -> None:
         end = time.monotonic() + 60
-        while wanted not in seen:
-            assert time.monotonic() < end, seen
-            if select.select([ours], [], [], 0.5)[0]:
+        while wanted not in self._seen:
+            assert time.monotonic() < end, self._seen
+            if select.select([self.end], [], [], 0.5)[0]:
                 try:
-                    seen += os.read(ours, 4096)
+                    self._seen += os.read(self.end, 4096)
                 except OSError:  # nobody has the other end any more
-                    raise AssertionError(f"it ended after {seen!r}") from None
+                    raise AssertionError(f"it ended after {self._seen!r}") from None
 
-    try:
-        until(b"Ctrl-] leaves")
-        far.print(b"U-Boot> ")
-        until(b"U-Boot> ")
-        os.write(ours, b"\x03ls\r\x1d")  # Ctrl-C is the board's
-        assert far.typed(4) == b"\x03ls\r"
-        until(b"asciinema plays it")
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.end)
+
+
+@pytest.fixture
+def window(far: TcpBoard, sqlite_database: Database, folder: Path) -> Iterator[Window]:
+    register(console={"url": far.config.url})
+    one = Window(sqlite_database, folder)
+    yield one
+    one.close()
+
+
+def test_at_a_terminal_every_key_reaches_the_board_and_ctrl_bracket_leaves(
+    far: TcpBoard, window: Window
+) -> None:
+    window.until(b"Ctrl-] leaves")
+    far.print(b"U-Boot> ")
+    window.until(b"U-Boot> ")
+    os.write(window.end, b"\x03ls\r\x1d")  # Ctrl-C is the board's
+    assert far.typed(4) == b"\x03ls\r"
+    window.until(b"asciinema plays it")
+    assert window.process.wait(20) == 0
+
+
+def test_a_window_that_is_closed_gives_the_board_back(window: Window) -> None:
+    window.until(b"Ctrl-] leaves")
+    assert not queries.board("alpha").free
+    window.process.send_signal(signal.SIGHUP)
+    window.process.wait(20)
+    assert queries.board("alpha").free
+    assert texts()[0] == "console given back"
