@@ -17,7 +17,7 @@ from jobs.domain import job as life
 from jobs.domain.hands import Keyboard
 from jobs.loading import load_job
 from jobs.models import Job as JobRow
-from jobs.models import KeyboardInput
+from jobs.models import KeyboardInput, Phase
 from jobs.sight import User
 from lab.eventstore import live
 from lab.eventstore.store import store
@@ -113,6 +113,7 @@ def hold_job(
             if_failed=if_failed,
             longest=int(settings.LABBOOK["MAX_HOLD"]),
             at=time.time(),
+            cleaning=Phase.objects.filter(job=number, node=0, phase="close").exists(),
         )
         _append(number, version, events, Meta(actor=name, cause=cause))
 

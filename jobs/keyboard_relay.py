@@ -1,8 +1,10 @@
 """Brings what somebody types to the console, in the process that runs the job.
 
-Keys come as rows (`KeyboardInput`), in order, and the doorbell says when to look; a poll stands behind it. A
-row whose ticket is not the one of now is dropped. What reached the console becomes a fact, `InputTyped`: a
-line of it, or what came before a pause. Whoever types nothing for a while gives the keyboard back.
+Keys come as rows (`KeyboardInput`), those of one ticket in order, and the doorbell says when to look; a poll
+stands behind it. Rows are taken away as they are handled: there is no mark up to which all is read, for ids
+are given before rows can be seen. A row whose ticket is not the one of now is dropped. What reached the
+console becomes a fact, `InputTyped`: a line of it, or what came before a pause. Whoever types nothing for a
+while gives the keyboard back.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
+from django.db.models import QuerySet
 
 from jobs.domain.events import Fact, NoteTaken
 from jobs.domain.hands import Keyboard
@@ -68,7 +71,10 @@ class KeyboardRelay:
         self._lock = threading.Lock()
         self._typing: dict[int, _Typing] = {}
         self._ended: list[_Typing] = []
-        self._last = 0
+        self._newest = 0
+        """Ticket. Keys of a newer one wait until it is served."""
+        self._handled: set[int] = set()
+        """Rows that are to be taken away."""
         self._wake = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -84,6 +90,7 @@ class KeyboardRelay:
                 if one.ticket not in known:
                     known[one.ticket] = _Typing(one, last_key=self._clock())
             self._typing = known
+            self._newest = max(self._newest, *tickets, 0)
         if held and (self._thread is None or not self._thread.is_alive()):
             self._thread = threading.Thread(target=self._run, name="keyboards", daemon=True)
             self._thread.start()
@@ -106,18 +113,22 @@ class KeyboardRelay:
                     self._wake.clear()
                     self._turn()
                     with self._lock:
-                        if self._closing or not (self._typing or self._ended):
-                            return
+                        left = [*self._typing.values(), *self._ended]
+                    if self._closing or not left:
+                        break
                     time.sleep(GAP)
+            for one in left:
+                self._record(one)
         except Superseded:
             pass
         finally:
-            self._forget()
+            # Nobody types by the others any more. A ticket served just now gets a thread of its own.
+            self._take_away(self._rows().exclude(ticket__in=list(self._typing)))
             connection.close()
 
     def _turn(self) -> None:
         try:
-            rows = list(KeyboardInput.objects.filter(job=self._job, id__gt=self._last).order_by("id")[:BATCH])
+            rows = list(self._rows().exclude(pk__in=self._handled).order_by("id")[:BATCH])
         except DatabaseError as exc:
             log.warning("job %d: cannot look for keys: %s", self._job, exc)
             connection.close()
@@ -128,7 +139,7 @@ class KeyboardRelay:
             typing, ended = dict(self._typing), self._ended
             self._ended = []
         for row in rows:
-            self._last = row.pk
+            self._handled.add(row.pk)
             one = typing.get(row.ticket)
             if one is not None and one.keyboard.node == row.node:
                 self._type(one, bytes(row.data))
@@ -140,6 +151,13 @@ class KeyboardRelay:
                 self._give_back(one, now)
         for one in ended:
             self._record(one)
+        if self._handled:
+            self._take_away(KeyboardInput.objects.filter(pk__in=self._handled))
+
+    def _rows(self) -> QuerySet[KeyboardInput]:
+        """Return what was typed by a ticket that is known, or was."""
+        with self._lock:
+            return KeyboardInput.objects.filter(job=self._job, ticket__lte=self._newest)
 
     def _type(self, one: _Typing, data: bytes) -> None:
         one.last_key = self._clock()
@@ -188,9 +206,10 @@ class KeyboardRelay:
     def _report(self, fact: Fact) -> None:
         self._writer.report(fact)
 
-    def _forget(self) -> None:
-        """Take away what was typed: nobody needs it any more."""
+    def _take_away(self, rows: QuerySet[KeyboardInput]) -> None:
         try:
-            KeyboardInput.objects.filter(job=self._job, id__lte=self._last).delete()
+            rows.delete()
+            self._handled.clear()
         except DatabaseError as exc:
             log.warning("job %d: typed keys stay in the database: %s", self._job, exc)
+            connection.close()

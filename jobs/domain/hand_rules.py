@@ -70,14 +70,27 @@ def _given(held: Keyboard, reason: str, at: float) -> list[Event]:
 
 
 def hold(
-    job: Job, *, user: str, seconds: int, reason: str, if_failed: bool, longest: int, at: float
+    job: Job,
+    *,
+    user: str,
+    seconds: int,
+    reason: str,
+    if_failed: bool,
+    longest: int,
+    at: float,
+    cleaning: bool,
 ) -> list[Event]:
-    """Have a job held when its work is done; one that is held already, until so many seconds from now."""
+    """Have a job held when its work is done; one that is held already, until so many seconds from now.
+
+    `cleaning`: whether its clean-up has begun, which nothing holds up.
+    """
     if not job.exists:
         raise NotFound(f"there is no {job}")
     if job.life in ("finished", "canceling"):
         state = "has ended" if job.life == "finished" else "is being cancelled"
         raise Rejected(f"{job} {state}: it cannot be held any more")
+    if cleaning:
+        raise Rejected(f"{job} is being cleaned up: it cannot be held any more")
     if not SHORTEST_HOLD <= seconds <= longest:
         raise Rejected(
             f"a job can be held for {_minutes(SHORTEST_HOLD)} to {_minutes(longest)}, not {_minutes(seconds)}"

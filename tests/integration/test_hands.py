@@ -19,9 +19,10 @@ from websockets.sync.client import ClientConnection
 
 from jobs import commands, hand_commands, queries
 from jobs.domain import job as life
-from jobs.domain.events import Failure
+from jobs.domain.events import Failure, PhaseStarted
 from jobs.domain.hand_rules import Taken
-from jobs.domain.hands_events import HoldEnded, HoldStarted
+from jobs.domain.hands_events import ConsoleOpened, HoldEnded, HoldStarted
+from jobs.keyboard_relay import KeyboardRelay
 from jobs.loading import job_state
 from jobs.models import KeyboardInput
 from lab.eventstore.rebuild import rebuild
@@ -29,7 +30,7 @@ from lab.eventstore.store import store
 from lab.kernel.aggregate import fold
 from lab.kernel.errors import NotFound, NotPermitted, Rejected
 from tests.support.databases import Database
-from tests.support.hands import Running, running, until
+from tests.support.hands import Echo, Running, running, until
 from tests.support.jobs import definition, make_inventory, make_user, submit
 from tests.support.web import WebServer
 
@@ -70,10 +71,50 @@ def test_what_is_typed_reaches_the_console_and_who_typed_it_is_kept(run: Running
     with pytest.raises(Rejected, match="given back"):
         hand_commands.type_keys(run.number, 1, ticket, b"late", user=erika)
     until(lambda: not KeyboardInput.objects.exists())
-    run.writer.flush()
     # What was under way when it was given back may have come too late: then it was not typed, and not kept.
-    assert "".join(one["text"] for one in run.told("input_typed")) == run.console.typed.decode()
+    until(lambda: "".join(one["text"] for one in run.told("input_typed")) == run.console.typed.decode())
     assert [one["reason"] for one in run.told("keyboard_given")] == ["left"]
+
+
+def test_keys_seen_late_are_typed_and_none_stay(run: Running, erika: User) -> None:
+    """Ids are given when rows are written, and rows are seen when that is committed."""
+    ticket = take(run, erika)
+    for number in (1000, 500):
+        KeyboardInput.objects.create(pk=number, job=run.number, node=1, ticket=ticket, data=b"%d " % number)
+        until(lambda: b"%d " % number in run.console.typed)  # noqa: B023
+    until(lambda: not KeyboardInput.objects.exists())
+    assert run.console.typed == b"1000 500 "
+    assert run.row.keyboards
+
+
+def test_keys_of_a_second_keyboard_wait_until_it_is_known(run: Running, erika: User) -> None:
+    host = Echo(run.writer, 0)
+    run.hands.attach(0, host)
+    run.writer.report(ConsoleOpened(node=0, at=time.time()))
+    run.writer.flush()
+    hand_commands.type_keys(run.number, 1, take(run, erika), b"first", user=erika)
+    until(lambda: run.console.typed == b"first")
+    second = hand_commands.take_keyboard(run.number, 0, user=erika, cause="test").ticket
+    hand_commands.type_keys(run.number, 0, second, b"second", user=erika)
+    until(lambda: host.typed == b"second")
+
+
+def test_keys_that_cannot_be_taken_away_are_typed_once(
+    run: Running, erika: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KeyboardRelay, "_take_away", lambda relay, rows: None)
+    ticket = take(run, erika)
+    for key in b"abc":
+        hand_commands.type_keys(run.number, 1, ticket, bytes([key]), user=erika)
+        until(lambda: key in run.console.typed)  # noqa: B023
+    assert run.console.typed == b"abc"
+
+
+def test_what_is_typed_just_before_the_end_is_kept(erika: User) -> None:
+    with running(erika) as run:
+        hand_commands.type_keys(run.number, 1, take(run, erika), b"no end", user=erika)
+        until(lambda: run.console.typed)
+    assert [one["text"] for one in run.told("input_typed")] == ["no end"]
 
 
 def test_what_does_not_get_there_is_said_and_not_recorded_as_typed(run: Running, erika: User) -> None:
@@ -140,6 +181,13 @@ def test_a_hold_reaches_the_run_and_the_row_is_the_fold_of_the_stream(run: Runni
     run.writer.report(HoldEnded(reason="it was let go", at=time.time()))
     run.writer.flush()
     assert queries.job_snapshot(erika, run.number)["hold"] is None
+
+
+def test_a_job_that_is_being_cleaned_up_cannot_be_held(run: Running, erika: User) -> None:
+    run.writer.report(PhaseStarted(node=0, phase="close", what="leave the host", at=time.time()))
+    run.writer.flush()
+    with pytest.raises(Rejected, match="is being cleaned up: it cannot be held any more"):
+        hand_commands.hold_job(run.number, 600, user=erika, cause="test")
 
 
 def test_the_end_of_a_job_ends_keyboards_and_holds(run: Running, erika: User) -> None:

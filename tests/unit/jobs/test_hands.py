@@ -50,9 +50,18 @@ def job(*events: Event) -> Job:
     return fold(life.apply, Job(number=7), events)
 
 
-def hold(state: Job, seconds: int = 600, at: float = 1100, longest: int = 3600) -> list[Event]:
+def hold(
+    state: Job, seconds: int = 600, at: float = 1100, longest: int = 3600, *, cleaning: bool = False
+) -> list[Event]:
     return hand_rules.hold(
-        state, user="bob", seconds=seconds, reason="", if_failed=False, longest=longest, at=at
+        state,
+        user="bob",
+        seconds=seconds,
+        reason="",
+        if_failed=False,
+        longest=longest,
+        at=at,
+        cleaning=cleaning,
     )
 
 
@@ -115,6 +124,8 @@ def test_a_job_can_be_held_from_the_time_it_is_queued() -> None:
         hold(job(*RUNNING, END))
     with pytest.raises(Rejected, match="is being cancelled"):
         hold(job(*RUNNING, CancelRequested(reason="")))
+    with pytest.raises(Rejected, match="job 7 is being cleaned up: it cannot be held any more"):
+        hold(job(*RUNNING), cleaning=True)
     with pytest.raises(NotFound):
         hold(Job(number=8))
 
