@@ -115,11 +115,11 @@ def _supervised(number: int, fence: int) -> Ended:
 
 
 def _held_for(number: int) -> float:
-    """Seconds for which the job is held from now on; none where it is not."""
+    """Seconds from now to the end of its hold: below 0 when that has passed, minus infinity without one."""
     hold = Job.objects.values_list("hold", flat=True).get(pk=number)
     if not hold or hold["until"] is None:
         return float("-inf")
-    return max(0.0, float(hold["until"]) - time.time())
+    return float(hold["until"]) - time.time()
 
 
 def _grace(board: str) -> float:

@@ -150,3 +150,14 @@ def test_by_hand_only_an_assigned_job_can_be_run() -> None:
     number = submit(make_user())
     with pytest.raises(CommandError, match="is queued: it cannot be started"):
         call_command("run_job", number)
+
+
+def test_a_run_that_hangs_when_its_hold_is_over_is_ended_from_outside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(tasks, "_grace", lambda board: 0.3)
+    number = assigned("stubborn", timeout=1)
+    hold = {"user": "erika", "seconds": 30, "reason": "", "if_failed": False, "since": 0}
+    Job.objects.filter(pk=number).update(hold={**hold, "until": time.time() + 1})
+    assert tasks.run_job(number) == f"job {number}: killed by SIGKILL"
