@@ -10,6 +10,7 @@ now), 4410 (given back), besides the codes of `jobs.consumers`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from jobs import access, hand_commands, queries
 from jobs.consumers import BIGGEST, Refused, StreamConsumer
 from jobs.domain import job as life
 from jobs.domain.events import JobFinished
+from jobs.domain.hands import Keyboard
 from jobs.domain.hands_events import KeyboardGiven, KeyboardTaken
 from lab.kernel.errors import Conflict, LabError, NotFound, NotPermitted, Rejected
 
@@ -55,6 +57,8 @@ class KeyboardConsumer(StreamConsumer):
     """One keyboard, for as long as the socket is open."""
 
     ticket: int | None = None
+    _taking: asyncio.Future[Keyboard] | None = None
+    """The keyboard that is being taken: a thread does that, which nobody can stop."""
 
     async def start(self, query: Mapping[str, str]) -> None:
         route = self.scope["url_route"]["kwargs"]
@@ -63,15 +67,18 @@ class KeyboardConsumer(StreamConsumer):
             raise NotFound(f"There is no job {self.job}, or you may not see it.")
         self.user = await self._current_user()
         self.position = self.hub.head
+        self._taking = asyncio.ensure_future(
+            _do(hand_commands.take_keyboard, self.job, self.node, user=self.user, cause="web")
+        )
         try:
-            taken = await _do(hand_commands.take_keyboard, self.job, self.node, user=self.user, cause="web")
+            taken = await asyncio.shield(self._taking)
         except NotFound:
             raise
         except NotPermitted as exc:
             raise Refused(NOT_YOURS, _short(exc)) from exc
         except (Rejected, Conflict) as exc:
             raise Refused(NOT_NOW, _short(exc)) from exc
-        self.ticket = taken.ticket
+        self.ticket, self._taking = taken.ticket, None
         await self._say({"taken": taken.ticket, "idle": settings.LABBOOK["KEYBOARD_IDLE"]})
 
     async def authorise(self) -> None:
@@ -106,8 +113,11 @@ class KeyboardConsumer(StreamConsumer):
             await self._say({"refused": "The database is busy or away: this was not typed. Try again."})
 
     async def disconnect(self, code: int) -> None:
-        ticket, self.ticket = self.ticket, None
         await super().disconnect(code)
+        ticket, self.ticket = self.ticket, None
+        if self._taking is not None:
+            with contextlib.suppress(LabError, Error):  # not taken: nothing is to be given back
+                ticket = (await self._taking).ticket
         if ticket is None:
             return
         try:

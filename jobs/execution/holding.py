@@ -79,18 +79,24 @@ class Holding:
             why = ""
             while not why:
                 hands.wait(LOOK_EVERY)
-                now, wanted = journal.now(), hands.wish
-                if wanted is not None and wanted.until is not None:
-                    until = wanted.until
+                now, until = journal.now(), self._until(until)
+                if now >= until:
+                    hands.look()  # somebody may have asked for more since the last look
+                    until = self._until(until)
                 if self._run.canceled:
                     why = f"canceled: {self._run.cancel_reason}"
                 elif self._run.superseded:
                     return
-                elif wanted is None:
+                elif hands.wish is None:
                     why = "it was let go"
                 elif now >= until:
                     why = "its time is over"
         journal.facts(HoldEnded(reason=why, at=journal.now()))
+
+    def _until(self, known: float) -> float:
+        """Return when the hold ends as far as people have said, or else what is known."""
+        wish = self._run.hands.wish
+        return known if wish is None or wish.until is None else wish.until
 
     def _open_shell(self, stack: ExitStack) -> None:
         """Give people a shell on the host, where it still answers."""
