@@ -76,6 +76,21 @@ def test_somebody_takes_the_keyboard_types_and_gives_it_back(site: Site, asha: U
     assert site.driver.switch_to.active_element.get_attribute("data-act") == "keyboard"
 
 
+def test_a_terminal_that_cannot_load_its_beginning_begins_with_what_comes(
+    site: Site, asha: User, run: Running
+) -> None:
+    watch(site, asha, run)
+    site.run(
+        "const fetched = window.fetch;"
+        "window.fetch = (url, ...more) => String(url).includes('/console/')"
+        "  ? Promise.reject(new TypeError('Failed to fetch')) : fetched(url, ...more);"
+    )
+    site.find("#con-1 [data-act=keyboard]").click()
+    site.wait(lambda: site.all("#con-1 .con-t[data-ready]"), "the terminal")
+    run.writer.write(1, b"what comes next\r\n")
+    site.wait(lambda: "what comes next" in site.text(SCREEN), "what came after that")
+
+
 def test_others_see_who_types_and_may_take_it_away_only_if_they_may_end_the_job(
     site: Site, asha: User, run: Running
 ) -> None:

@@ -102,14 +102,19 @@ class Keyboard {
 
   /** Show what the console's last lines were. */
   async #beginning() {
-    const response = await fetch(`/api/v1/jobs/${this.job}/nodes/${this.node.index}/console/?offset=${-BEFORE}`);
-    if (response.ok) {
+    try {
+      const response = await fetch(`/api/v1/jobs/${this.job}/nodes/${this.node.index}/console/?offset=${-BEFORE}`);
       const bytes = new Uint8Array(await response.arrayBuffer());
-      const start = Number(response.headers.get("X-Console-Offset"));
-      const cut = start ? bytes.indexOf(10) + 1 : 0;
-      this.terminal.write(bytes.subarray(cut));
-      this.end = start + bytes.length;
-    } else this.end = this.waiting[0]?.offset ?? 0;
+      if (response.ok) {
+        const start = Number(response.headers.get("X-Console-Offset"));
+        const cut = start ? bytes.indexOf(10) + 1 : 0;
+        this.terminal.write(bytes.subarray(cut));
+        this.end = start + bytes.length;
+      }
+    } catch {
+      // No answer: the terminal begins with what comes next.
+    }
+    this.end ??= this.waiting[0]?.offset ?? 0;
     for (const chunk of this.waiting.splice(0)) this.feed(chunk);
   }
 
