@@ -37,6 +37,7 @@ WAIT = 300.0
 """Seconds until a worker must have taken it: all may be busy with jobs."""
 SPARE = 60.0
 """Seconds beyond its own limits after which a worker counts as lost."""
+SHUT_DOWN = "the worker was shut down"
 
 log = logging.getLogger(__name__)
 
@@ -92,10 +93,13 @@ def run(name: str, number: int) -> str:
         outcome, reason = ("fail", f"{', '.join(failed)}") if failed else ("pass", "")
     except Over as exc:
         return str(exc)
-    except DeadlineExceeded as exc:
-        outcome, reason = "fail", str(exc)
     except JobError as exc:
-        reason = str(exc)
+        # Everybody reads the reason, and the error may tell how the board is reached.
+        log.warning("errand %d of board %s ended early: %s", number, name, exc)
+        if isinstance(exc, DeadlineExceeded):
+            outcome, reason = "fail", "it did not finish in time"
+        else:
+            reason = SHUT_DOWN if cluster_ties.stopping() else "its worker could not go on: see its log"
     finally:
         with contextlib.suppress(Over):
             _append(name, meta, lambda state: rules.end(state, number, outcome=outcome, reason=reason))
@@ -166,4 +170,4 @@ def _append(name: str, meta: Meta, decide: Callable[[boards.Board], list[Event]]
 
 
 def _stopping() -> Exception | None:
-    return InfrastructureError("the worker was shut down") if cluster_ties.stopping() else None
+    return InfrastructureError(SHUT_DOWN) if cluster_ties.stopping() else None

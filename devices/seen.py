@@ -16,6 +16,7 @@ from devices import access, queries
 from devices import reservations as reservations_of
 from devices.domain.access import RIGHTS, Person, Right, Rules, allows, granted_by
 from devices.domain.config import BoardConfig
+from devices.domain.errand_events import BoardErrandEnded
 from devices.domain.history import Entry
 from devices.domain.layers import Layer, Setting
 from devices.domain.parse_config import BadConfig
@@ -107,7 +108,7 @@ def connections(viewer: Actor, name: str) -> tuple[BoardConfig | None, list[str]
 
 
 def errands(viewer: Actor, name: str) -> list[Errand]:
-    """What workers did to a board by hand lately, the newest first; with transcripts for whom `sees_config`.
+    """What was done to a board by hand lately, the newest first; with transcripts for whom `sees_config`.
 
     Raises `NotFound`.
     """
@@ -116,7 +117,7 @@ def errands(viewer: Actor, name: str) -> list[Errand]:
     if sees_config(viewer, name):
         return found
     return [
-        replace(one, steps=tuple(replace(step, said="", transcript="") for step in one.steps))
+        replace(one, reason="", steps=tuple(replace(step, said="", transcript="") for step in one.steps))
         for one in found
     ]
 
@@ -307,7 +308,8 @@ def _without(one: DeviceTypeView, closed: access.Names) -> DeviceTypeView:
 
 def _told(entry: Entry) -> Entry:
     kept = tuple(one for one in entry.changes if not is_secret(one.what))
-    return entry if len(kept) == len(entry.changes) else replace(entry, changes=kept)
+    why = "" if entry.type == BoardErrandEnded.type else entry.why
+    return replace(entry, changes=kept, why=why)
 
 
 def is_secret(what: str) -> bool:
@@ -315,9 +317,11 @@ def is_secret(what: str) -> bool:
     return what.partition(".")[0] in SECRET
 
 
-def public_data(data: dict[str, Any]) -> dict[str, Any]:
-    """An event's data without what only those may know who see the configuration."""
+def public_data(type_: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The data of an event of a type, without what only those may know who see the configuration."""
     kept = {key: value for key, value in data.items() if key not in SECRET}
+    if type_ == BoardErrandEnded.type:
+        kept["reason"] = ""  # older ones quote errors, with addresses in them
     changes = kept.get("changes")
     if isinstance(changes, dict):
         kept["changes"] = {key: value for key, value in changes.items() if key not in SECRET}

@@ -70,7 +70,8 @@ def sit(
         _sat(name, errand, meta, person, config, path, deadline, power=power, say=say)
         outcome, reason = "pass", ""
     except InfrastructureError as exc:
-        outcome, reason = "fail", str(exc)
+        # What failed is in the step: it may tell how the board is reached, which is not for everybody.
+        outcome, reason = "fail", "its console could not be used to the end"
         raise Rejected(f"Board {name}: {exc}.") from exc
     except KeyboardInterrupt:
         outcome, reason = "pass", "interrupted"

@@ -66,7 +66,7 @@ class Reader:
             return None
         data: JsonObject = msgspec.to_builtins(one.event)
         if kind in ("board", "device-type") and not self._sees_secrets(one.stream, kind, name):
-            data = seen.public_data(data)
+            data = seen.public_data(one.event.type, data)
         return _told(one, data=data, text="")
 
     def _nodes(self, number: int) -> dict[int, str] | None:

@@ -48,7 +48,7 @@ class BoardErrandStep(Event):
     """``power``, ``serial``, ``ssh`` or ``console``."""
     result: StepResult
     said: str
-    """What came of it, in a sentence."""
+    """What came of it, in a sentence; for the same readers as the transcript."""
     transcript: str
     """What was done and answered, line by line; for those who may know how the lab reaches its boards."""
     seconds: float

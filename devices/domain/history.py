@@ -91,6 +91,8 @@ def device_type_history(recorded: Iterable[Recorded]) -> list[Entry]:
 
 
 Words = tuple[str, list[Change], str]
+DONE = {"pass": "works", "fail": "does not work", "skip": "not tried"}
+"""What a step came to. What it said is not for everybody who reads a history."""
 
 
 def _board_words(state: Board, event: Event) -> Words:
@@ -161,8 +163,7 @@ def _errand_words(state: Board, event: Event) -> str:
         case BoardErrandStarted():
             return f"{what} begun by {event.worker}"
         case BoardErrandStep():
-            done = {"pass": "works", "fail": "does not work", "skip": "not tried"}[event.result]
-            return f"{event.step} {done}"
+            return f"{event.step} {DONE[event.result]}"
         case BoardErrandEnded():
             return f"{what} " + {"pass": "passed", "fail": "failed", "lost": "lost"}[event.outcome]
     return event.type
@@ -175,9 +176,9 @@ def _console_words(event: Event) -> str:
         case BoardErrandStarted():
             return f"console taken by {event.worker}"
         case BoardErrandStep(step="console"):
-            return f"console left: {event.said}" if event.result == "pass" else "console failed"
+            return "console left" if event.result == "pass" else "console failed"
         case BoardErrandStep():
-            return f"{event.step}: {event.said}"
+            return f"{event.step} {DONE[event.result]}"
         case BoardErrandEnded():
             return "console given back" if event.outcome == "pass" else "console lost"
     return event.type

@@ -18,7 +18,7 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from devices import commands, errand_records, errands, queries, tasks
+from devices import commands, errand_records, errands, queries, seen, tasks
 from devices.domain import errand as rules
 from devices.domain.errand import Over
 from devices.domain.events import BoardReserved
@@ -32,7 +32,7 @@ from lab import cluster_ties
 from lab.demo.sshd import SshServer
 from lab.eventstore.rebuild import rebuild
 from lab.eventstore.store import store
-from lab.kernel.errors import NotPermitted, Rejected
+from lab.kernel.errors import InfrastructureError, NotPermitted, Rejected
 from lab.kernel.events import Meta
 from lab.kernel.ports import Append
 from lab.tokens.models import make_token
@@ -216,6 +216,30 @@ def test_a_worker_that_is_shut_down_leaves_the_power_as_it_was(
     monkeypatch.setattr(cluster_ties, "stopping", relay.powered)  # as soon as it has power
     assert outcome_of_a_test().outcome == "lost"
     assert not relay.powered()
+
+
+def test_how_a_board_is_reached_is_in_no_reason(monkeypatch: pytest.MonkeyPatch, relay: Relay) -> None:
+    register(power=power_of(relay))
+
+    def breaks(*_: object) -> None:
+        raise InfrastructureError("ssh -i /keys/lab root@10.9.8.7 failed")
+
+    monkeypatch.setattr(trial, "try_connections", breaks)
+    found = outcome_of_a_test()
+    assert (found.outcome, found.reason) == ("lost", "its worker could not go on: see its log")
+    # What was recorded before is not told to everybody either.
+    number = errands.request("alpha", "test", actor="lab")
+    old = "to 10.9.8.7: no route"
+    errands._append(
+        "alpha", Meta(actor="worker:w"), lambda state: rules.end(state, number, outcome="fail", reason=old)
+    )
+    guest = make_user("guest")
+    assert seen.errands("lab", "alpha")[0].reason == seen.board_history("lab", "alpha")[0].why == old
+    assert seen.errands(guest, "alpha")[0].reason == seen.board_history(guest, "alpha")[0].why == ""
+    api = Client(headers={"Authorization": f"Token {make_token(guest, 'test')}"})
+    told = api.get("/api/v1/events/").content.decode()
+    assert "board.errand_ended" in told
+    assert "10.9.8.7" not in told
 
 
 def test_who_may_not_handle_boards_may_not_have_them_outcome_of_a_test() -> None:

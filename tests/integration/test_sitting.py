@@ -120,7 +120,8 @@ def test_a_person_types_on_an_idle_board_which_is_reserved_and_all_is_recorded(s
     assert (errand.title, errand.outcome) == ("Console", "pass")
     assert "board login: " in errand.steps[-1].transcript
     assert texts()[0] == "console given back"
-    assert f"console left: recorded in {path}" in texts()
+    assert errand.steps[-1].said == f"recorded in {path}"
+    assert "console left" in texts()
     assert "console taken by cli:root" in texts()
     assert queries.board("alpha").free
 
@@ -173,6 +174,9 @@ def test_who_may_not_and_what_cannot_be_is_said(serial: DeviceBoard, tmp_path: P
         sit(Person())
     assert queries.board("alpha").free
     assert texts()[:2] == ["console lost", "console failed"]
+    failed = errand_records.errands("alpha")[0]
+    assert failed.reason == "its console could not be used to the end", "everybody may read it"
+    assert str(tmp_path) in failed.steps[-1].said
 
 
 @pytest.mark.django_db
