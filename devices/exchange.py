@@ -129,7 +129,7 @@ def _brought_in(
     actor: Actor,
     cause: str,
 ) -> Done:
-    present = _present(entry)
+    present = _present(entry) if _may_know(entry, actor) else None
     version = present[1] if present else 0
     line = read.line(entry)
     changes: list[Change] = []
@@ -160,15 +160,20 @@ def _brought_in(
     return Done(entry=entry, doing=doing, version=version, line=line, changes=changes)
 
 
+def _may_know(entry: Entry, actor: Actor) -> bool:
+    """Whether the actor may know of such a thing; what is hidden is treated like what is new."""
+    look = seen.device_type if entry.kind == "type" else seen.require_board
+    try:
+        look(actor, entry.name)
+    except NotFound:
+        return False
+    return True
+
+
 def _may_compare(entry: Entry, actor: Actor) -> None:
-    """Raise `Rejected` for who may not see what differences would show."""
-    if entry.kind == "type":
-        seen.device_type(actor, entry.name)
-        may = seen.sees_type_config(actor, entry.name)
-    else:
-        seen.require_board(actor, entry.name)
-        may = seen.sees_config(actor, entry.name)
-    if not may:
+    """Raise `NotPermitted` for who may not see what differences would show."""
+    sees = seen.sees_type_config if entry.kind == "type" else seen.sees_config
+    if not sees(actor, entry.name):
         raise NotPermitted(f"You may not see the configuration of {entry.kind} {entry.name}.")
 
 

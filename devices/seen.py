@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from devices import access, queries
 from devices import reservations as reservations_of
@@ -32,6 +32,7 @@ from devices.reservations import Stretch as Stretch
 from lab.actors import Actor
 from lab.kernel.errors import NotFound, NotPermitted
 
+V = TypeVar("V", BoardView, BoardTypeView)
 SECRET = ("config", "access", "said", "transcript")
 """Parts of events, and beginnings of changes, that are for those who see the configuration."""
 
@@ -42,8 +43,9 @@ SECRET = ("config", "access", "said", "transcript")
 def boards(viewer: Actor, *, retired: bool = False) -> list[BoardView]:
     """All boards by name; with `retired` also those that are out of the inventory."""
     access.require_reading(viewer)
-    closed = access.hidden(viewer).boards
-    return [one for one in queries.board_list(retired=retired) if one.name not in closed]
+    closed = access.hidden(viewer)
+    shown = [one for one in queries.board_list(retired=retired) if one.name not in closed.boards]
+    return [_of_known_vms(one, closed) for one in shown]
 
 
 def names(viewer: Actor) -> tuple[list[str], list[str]]:
@@ -59,7 +61,7 @@ def names(viewer: Actor) -> tuple[list[str], list[str]]:
 def board(viewer: Actor, name: str) -> BoardView:
     """One board. Raises `NotFound`."""
     require_board(viewer, name)
-    return queries.board(name)
+    return _of_known_vms(queries.board(name), access.hidden(viewer))
 
 
 def may_know_boards(viewer: Actor, names: Iterable[str]) -> set[str]:
@@ -162,10 +164,13 @@ def board_types(viewer: Actor) -> list[BoardTypeView]:
         return queries.board_types()
     shown = []
     for one in queries.board_types():
-        members = tuple(board for board in one.boards if board.name not in closed.boards)
+        known = _of_known_vms(one, closed)
+        members = tuple(
+            _of_known_vms(board, closed) for board in one.boards if board.name not in closed.boards
+        )
         if one.name not in closed.types or members:
-            runs = tuple(sorted({vm for member in members for vm in member.runs})) if members else one.runs
-            shown.append(replace(one, boards=members, runs=runs))
+            runs = tuple(sorted({vm for member in members for vm in member.runs})) if members else known.runs
+            shown.append(replace(known, boards=members, runs=runs))
     return shown
 
 
@@ -293,6 +298,13 @@ def _access_view(
         granted_by=granted_by(rules),
         version=row.version,
     )
+
+
+def _of_known_vms(one: V, closed: access.Names) -> V:
+    """The same without the VM types that are hidden among those that it runs."""
+    if closed.types.isdisjoint(one.runs):
+        return one
+    return replace(one, runs=tuple(name for name in one.runs if name not in closed.types))
 
 
 def _without(one: DeviceTypeView, closed: access.Names) -> DeviceTypeView:

@@ -190,3 +190,23 @@ def test_programs_see_and_change_only_what_their_user_may() -> None:
     assert post(api, text="inventory: [").status_code == 400
     with pytest.raises(NotFound):
         exchange.export_text(guest, boards=["b1"])
+
+
+def test_a_dry_run_tells_nobody_what_is_hidden() -> None:
+    commands.change_board_access("b1", {"view": ["nobody"]}, actor="lab")
+    commands.change_device_type_access("kvm", {"view": ["nobody"]}, actor="lab")
+    text = """
+inventory: 1
+types:
+  KVM: {kind: vm}
+boards:
+  BOARD: {type: ssh-host}
+"""
+
+    def told(kvm: str, board: str) -> list[tuple[str, int, list[str]]]:
+        outcome = bring(text.replace("KVM", kvm).replace("BOARD", board), dry_run=True, actor=guest)
+        return [(one.doing, one.version, list(one.problems)) for one in outcome.done]
+
+    guest = make_user("guest")
+    assert told("kvm", "b1") == told("none", "b9")
+    assert [doing for doing, *_ in told("kvm", "b1")] == ["refused", "refused"]

@@ -85,8 +85,13 @@ def test_vm_types_have_lists_too(erika: User) -> None:
     message, hint = problem(erika, definition())
     assert message == "you may not use VMs of the type kvm"
     assert hint == "the lab's administrators can grant it"
+    assert "kvm" in seen.board(erika, "alpha").runs
     type_lists("kvm", view=["nobody"])
     assert "there is no VM type" in problem(erika, definition())[0]
+    (of_type,) = seen.board_types(erika)
+    shown = [one.runs for one in (seen.board(erika, "alpha"), *seen.boards(erika), *of_type.boards)]
+    assert not any("kvm" in runs for runs in (*shown, of_type.runs))
+    assert "kvm" in seen.board("lab", "alpha").runs
 
 
 def test_what_one_may_not_view_is_no_board_and_no_type(erika: User) -> None:
