@@ -25,13 +25,13 @@ SEED = """
 import json, os
 from types import SimpleNamespace
 from pathlib import Path
-from devices import commands
+from devices import loading, type_commands
 from lab.demo import lab, metal
 told = json.loads(os.environ["LABBOOK_SEED"])
 metal.seed(SimpleNamespace(**told | {"disks": Path(told["disks"])}))
 for name in lab.VM_TYPES:
-    config = commands.load_device_type(name).state.config | metal.OF_VM_TYPES
-    commands.change_device_type(name, config=config, actor="lab", cause="bench")
+    config = loading.load_device_type(name).state.config | metal.OF_VM_TYPES
+    type_commands.change_device_type(name, config=config, actor="lab", cause="bench")
 """
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from django.db import models, transaction
 
-from devices import commands
+from devices import board_commands, type_commands
 from jobs import console_log, search
 from jobs.models import Job, JobSearch, Node, Result
 
@@ -82,15 +82,15 @@ def fill_jobs(total: int) -> None:
 
 def fill_boards(total: int) -> None:
     for number in range(TYPES):
-        commands.register_device_type(
+        type_commands.register_device_type(
             f"type-{number}", "board", "Of a big lab.", {"runs": ["kvm"], "deploy": "none"}, actor="lab"
         )
     for number in range(total):
         config = {"ssh": {"host": "192.0.2.1", "user": "root"}}
-        commands.register_board(
+        board_commands.register_board(
             f"board-{number:03d}", f"type-{number % TYPES}", "default", [], "", config, actor="lab"
         )
-        commands.take_board_offline(f"board-{number:03d}", "of a bench", actor="lab", cause="bench")
+        board_commands.take_board_offline(f"board-{number:03d}", "of a bench", actor="lab", cause="bench")
 
 
 def fill_console(lines: int) -> None:

@@ -29,9 +29,9 @@ MEMORY = 96
 PATIENCE = 600.0
 """Seconds until all VMs must have booted."""
 PATIENT = f"""
-from devices import commands
-own = commands.load_device_type("kvm").state.config | {{"boot_timeout": {PATIENCE:g}}}
-commands.change_device_type("kvm", config=own, actor="lab", cause="bench")
+from devices import loading, type_commands
+own = loading.load_device_type("kvm").state.config | {{"boot_timeout": {PATIENCE:g}}}
+type_commands.change_device_type("kvm", config=own, actor="lab", cause="bench")
 """
 
 

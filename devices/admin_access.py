@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from devices import commands, seen
+from devices import board_commands, seen, type_commands
 from devices.admin_pages import InventoryAdmin
 from devices.domain import names
 from devices.domain.access import RIGHTS, WORDS
@@ -96,7 +96,9 @@ class AccessPages(InventoryAdmin):
         shown = (seen.board_access if is_board else seen.type_access)(request.user, obj.pk)
         form = AccessForm(shown, request.POST if request.method == "POST" else None)
         if form.is_valid():
-            change = commands.change_board_access if is_board else commands.change_device_type_access
+            change = (
+                board_commands.change_board_access if is_board else type_commands.change_device_type_access
+            )
             try:
                 change(
                     obj.pk,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devices import commands, queries
+from devices import board_commands, queries
 from devices.domain.config import BoardConfig
 from devices.drivers.board import PowerState
 from devices.drivers.power import switch
@@ -21,7 +21,7 @@ def switch_power(name: str, action: str, *, actor: Actor, cause: str = "") -> Po
     """
     if action not in ACTIONS:
         raise Rejected(f"{action!r} is nothing to do with power: it is {', '.join(ACTIONS)}.")
-    commands.check_board_is_left_to_hand(name, actor=actor)
+    board_commands.check_board_is_left_to_hand(name, actor=actor)
     config = _switchable(name)
     power, deadline = switch(config), _patience(config)
     do = {"on": power.on, "off": power.off, "cycle": power.cycle}[action]
@@ -29,7 +29,7 @@ def switch_power(name: str, action: str, *, actor: Actor, cause: str = "") -> Po
         state = do(deadline)
     except InfrastructureError as exc:
         raise Rejected(f"Board {name}: {exc}.") from exc
-    commands.note_board_power(name, action, state, actor=actor, cause=cause)
+    board_commands.note_board_power(name, action, state, actor=actor, cause=cause)
     return state
 
 

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from django.utils import timezone
 
 from devices import queries
-from devices.commands import Decision, decide_on_board, may_handle
+from devices.board_commands import decide_on_board, may_handle
+from devices.deciding import Decision
 from devices.domain import board as boards
 from devices.domain import errand as rules
 from devices.domain.config import BoardConfig

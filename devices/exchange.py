@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from django.db import transaction
 
-from devices import commands, seen
+from devices import board_commands, seen, type_commands
 from devices.domain import inventory_text as texts
 from devices.domain.history import Change, differences
 from devices.domain.inventory_text import Entry, InventoryText
@@ -181,7 +181,7 @@ def _bring_in(entry: Entry, old: Mapping[str, Any] | None, reason: str, actor: A
     said = dict(entry.values)
     if old is None:
         if entry.kind == "type":
-            commands.register_device_type(
+            type_commands.register_device_type(
                 entry.name,
                 said["kind"],
                 said.get("description", ""),
@@ -192,7 +192,7 @@ def _bring_in(entry: Entry, old: Mapping[str, Any] | None, reason: str, actor: A
                 cause=cause,
             )
         else:
-            commands.register_board(
+            board_commands.register_board(
                 entry.name,
                 said["type"],
                 said.get("site", "default"),
@@ -211,11 +211,15 @@ def _bring_in(entry: Entry, old: Mapping[str, Any] | None, reason: str, actor: A
     if entry.kind == "board" and "type" in changed:
         changed["device_type"] = changed.pop("type")
     if changed and entry.kind == "type":
-        commands.change_device_type(entry.name, **changed, **told)
+        type_commands.change_device_type(entry.name, **changed, **told)
     elif changed:
-        commands.change_board(entry.name, **changed, **told)
+        board_commands.change_board(entry.name, **changed, **told)
     if "access" in said and said["access"] != old["access"]:
-        change = commands.change_device_type_access if entry.kind == "type" else commands.change_board_access
+        change = (
+            type_commands.change_device_type_access
+            if entry.kind == "type"
+            else board_commands.change_board_access
+        )
         change(entry.name, said["access"], **told)
 
 

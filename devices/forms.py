@@ -11,9 +11,9 @@ from django.db.models import Q
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from devices import commands, seen
-from devices.commands import EditedMeanwhile
+from devices import board_commands, seen, type_commands
 from devices.config_tables import key_table
+from devices.deciding import EditedMeanwhile
 from devices.domain import names
 from devices.domain.config import BoardConfig, VmTypeConfig
 from devices.domain.config_text import ConfigText, read_config, write_config
@@ -185,11 +185,11 @@ class DeviceTypeForm(CommandForm):
     def perform(self, data: dict[str, Any]) -> None:
         shown = {key: data[key] for key in ("description", "config", "base")}
         if self.adding:
-            commands.register_device_type(
+            type_commands.register_device_type(
                 data["name"], data["kind"], **shown, actor=self.actor, cause="admin"
             )
         else:
-            commands.change_device_type(
+            type_commands.change_device_type(
                 self.instance.pk,
                 **shown,
                 reason=data["reason"],
@@ -244,7 +244,7 @@ class BoardForm(CommandForm):
             source = data["cloned_from"]
             if source and not seen.sees_config(self.actor, source):
                 raise Rejected(f"There is no board {source!r} that you may clone.")
-            commands.register_board(
+            board_commands.register_board(
                 data["name"],
                 device_type,
                 **shown,
@@ -254,7 +254,7 @@ class BoardForm(CommandForm):
                 cause="admin",
             )
         else:
-            commands.change_board(
+            board_commands.change_board(
                 self.instance.pk,
                 device_type=device_type,
                 **shown,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from devices import commands
+from devices import type_commands
 from devices.domain import device_type as types
 from devices.domain.config_text import read_config
 from devices.domain.device_type import DeviceType
@@ -109,7 +109,7 @@ def _loaded(one: ReadyMade, replace: bool, actor: Actor) -> Done:
     state = load_device_type(one.name).state
     try:
         if not state.name:
-            commands.register_device_type(
+            type_commands.register_device_type(
                 one.name, one.kind, one.description, one.config, base=one.base, actor=actor, cause=CAUSE
             )
             return Done(name=one.name, doing="added")
@@ -124,7 +124,7 @@ def _loaded(one: ReadyMade, replace: bool, actor: Actor) -> Done:
         ours = _as_loaded(one.name) == _shown(state)
         if not ours and not replace:
             return Done(name=one.name, doing="kept", changes=changes)
-        commands.change_device_type(
+        type_commands.change_device_type(
             one.name,
             description=one.description,
             config=one.config,

@@ -12,7 +12,8 @@ from django.conf import settings
 
 from devices import queries
 from devices.access import permit
-from devices.commands import Decision, decide_on_board
+from devices.board_commands import decide_on_board
+from devices.deciding import Decision
 from devices.domain import board as boards
 from devices.domain import errand as rules
 from devices.domain.config import BoardConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from devices import checking, commands, errands
+from devices import board_commands, checking, errands, type_commands
 from devices.domain.access import Right
 from lab.actors import Actor
 
@@ -42,7 +42,7 @@ OFFLINE = Step(
     consequence="No new job gets it until it is brought online. A job that has it goes on to its end.",
     permission="devices.change_board",
     done="is offline",
-    run=commands.take_board_offline,
+    run=board_commands.take_board_offline,
 )
 STILL_OFFLINE = replace(
     OFFLINE, button="Change the reason", consequence="It stays offline, for the reason you give now."
@@ -53,7 +53,7 @@ ONLINE = Step(
     consequence="Waiting jobs may get it at once. The end of a quarantine needs a reason: what did you find?",
     permission="devices.change_board",
     done="is online",
-    run=commands.bring_board_online,
+    run=board_commands.bring_board_online,
 )
 
 
@@ -66,7 +66,7 @@ REPAIRED = replace(
 
 
 def _check(name: str, reason: str, *, actor: Actor, cause: str) -> None:
-    commands.request_board_check(name, reason, actor=actor, cause=cause)
+    board_commands.request_board_check(name, reason, actor=actor, cause=cause)
     checking.queue(name)
 
 
@@ -82,7 +82,7 @@ CHECK = Step(
 
 def _health(health: str) -> Command:
     def run(name: str, reason: str, *, actor: Actor, cause: str) -> None:
-        commands.set_board_health(name, health, reason, actor=actor, cause=cause)
+        board_commands.set_board_health(name, health, reason, actor=actor, cause=cause)
 
     return run
 
@@ -156,7 +156,7 @@ RELEASE = Step(
     "worker can do and say nothing more; the board is quarantined until it is proven clean.",
     permission="devices.change_board",
     done="is released",
-    run=commands.release_board,
+    run=board_commands.release_board,
     dangerous=True,
 )
 RETIRE_BOARD = Step(
@@ -166,7 +166,7 @@ RETIRE_BOARD = Step(
     "is never given again. Its history stays.",
     permission="devices.delete_board",
     done="is retired",
-    run=commands.retire_board,
+    run=board_commands.retire_board,
     right="administer",
     dangerous=True,
 )
@@ -177,7 +177,7 @@ RETIRE_TYPE = Step(
     "again. Its history stays. Boards of the type must be retired first.",
     permission="devices.delete_devicetype",
     done="is retired",
-    run=commands.retire_device_type,
+    run=type_commands.retire_device_type,
     right="administer",
     dangerous=True,
 )

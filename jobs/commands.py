@@ -18,10 +18,10 @@ from django.db import transaction
 from django.db.models import Max
 
 from devices import access as inventory
-from devices.commands import load_board
 from devices.domain import board as boards
 from devices.domain.checks import Verdict
 from devices.domain.errand_events import BoardReleaseForced
+from devices.loading import load_board
 from jobs import access, delivering, lab_view, leases, queries
 from jobs.domain import job as life
 from jobs.domain import scheduling

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from devices import commands as inventory_commands
+from devices import board_commands
 from devices import queries as inventory
-from devices.commands import load_board
 from devices.domain import board as boards
 from devices.domain import checks
+from devices.loading import load_board
 from jobs import lab_view
 from jobs.commands import SCHEDULE, cancel, new_job, retried, submission
 from jobs.domain.definition.model import Invalid, Problem
@@ -44,7 +44,7 @@ def check_board(name: str, reason: str = "", *, actor: Actor, cause: str) -> int
 
     Raises `Rejected` where it has no check, or cannot be checked now.
     """
-    inventory_commands.request_board_check(name, reason, actor=actor, cause=cause)
+    board_commands.request_board_check(name, reason, actor=actor, cause=cause)
     return queue(name)
 
 

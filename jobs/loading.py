@@ -6,11 +6,11 @@ hundred thousand facts costs no more than about a fresh one.
 
 from __future__ import annotations
 
-from devices.commands import load_board
 from devices.domain import board as boards
 from devices.domain import checks
 from devices.domain.checks import Verdict
 from devices.domain.errand_events import BoardReleaseForced
+from devices.loading import load_board
 from jobs.domain import job as life
 from jobs.domain.events import NodePlan
 from jobs.domain.hands import Hold, Keyboard

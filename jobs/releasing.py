@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from devices.commands import load_board
 from devices.domain import board as boards
 from devices.domain.errand_events import BoardReleaseForced
+from devices.loading import load_board
 from jobs import commands, leases
 from jobs.domain.job import Job
 from jobs.loading import load_job

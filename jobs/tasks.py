@@ -18,8 +18,8 @@ from django_q.models import OrmQ
 from django_q.signals import post_execute_in_worker, pre_execute
 
 from devices import queries as inventory
-from devices.commands import load_board
 from devices.domain import board as boards
+from devices.loading import load_board
 from jobs import commands, delivering, health, runner
 from jobs.domain.deliveries import NotDue
 from jobs.domain.job import Stale

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from devices.commands import EditedMeanwhile
+from devices.deciding import EditedMeanwhile
 from devices.domain import image as images
 from devices.domain.image import Image
 from devices.images import content

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from devices import by_hand, commands, seen
+from devices import board_commands, by_hand, seen
 from devices.seen import BoardView
 from jobs import availability, health
 from jobs.api import shapes, telling
@@ -77,7 +77,7 @@ class Boards(APIView):
     def post(self, request: Request) -> Response:
         sent = Sent(request, ("name", "access", *CHANGEABLE))
         name = sent.needed("name")
-        commands.register_board(
+        board_commands.register_board(
             name,
             sent.needed("device_type"),
             sent.string("site") or DEFAULT_SITE,
@@ -115,7 +115,7 @@ class OneBoard(APIView):
     def patch(self, request: Request, name: str) -> Response:
         """Change what is sent. Jobs that come and go meanwhile do not count as edits."""
         sent = Sent(request, (*CHANGEABLE, "reason"))
-        commands.change_board(
+        board_commands.change_board(
             name,
             device_type=sent.string("device_type"),
             site=sent.string("site"),
@@ -171,7 +171,7 @@ class Offline(Handling):
 
     @operation("take_board_offline", "Take a board offline", gives=of.WholeBoard, sends=of.GivenReason)
     def post(self, request: Request, name: str) -> Response:
-        return self._do(request, name, commands.take_board_offline)
+        return self._do(request, name, board_commands.take_board_offline)
 
 
 class Online(Handling):
@@ -181,7 +181,7 @@ class Online(Handling):
         "bring_board_online", "Bring a board online", gives=of.WholeBoard, sends=of.Reason, needs_body=False
     )
     def post(self, request: Request, name: str) -> Response:
-        return self._do(request, name, commands.bring_board_online)
+        return self._do(request, name, board_commands.bring_board_online)
 
 
 class Release(Handling):
@@ -189,7 +189,7 @@ class Release(Handling):
 
     @operation("release_board", "Release a stuck board", gives=of.WholeBoard, sends=of.GivenReason)
     def post(self, request: Request, name: str) -> Response:
-        return self._do(request, name, commands.release_board)
+        return self._do(request, name, board_commands.release_board)
 
 
 class Clone(APIView):
@@ -210,7 +210,7 @@ class Clone(APIView):
         """It has the same type, site, tags, description and configuration, but for what is sent."""
         sent = Sent(request, ("name", "config"))
         new = sent.needed("name")
-        commands.clone_board(name, new, sent.config(), actor=request.user, cause="api")
+        board_commands.clone_board(name, new, sent.config(), actor=request.user, cause="api")
         answer = _whole(request, new, 201)
         answer.headers["Location"] = _url(request, new)
         return answer
@@ -221,7 +221,7 @@ class Retire(Handling):
 
     @operation("retire_board", "Retire a board", gives=of.WholeBoard, sends=of.GivenReason)
     def post(self, request: Request, name: str) -> Response:
-        return self._do(request, name, commands.retire_board)
+        return self._do(request, name, board_commands.retire_board)
 
 
 class Health(APIView):
@@ -234,7 +234,7 @@ class Health(APIView):
     def post(self, request: Request, name: str) -> Response:
         sent = Sent(request, ("health", "reason"))
         reason = sent.string("reason") or ""
-        commands.set_board_health(name, sent.needed("health"), reason, actor=request.user, cause="api")
+        board_commands.set_board_health(name, sent.needed("health"), reason, actor=request.user, cause="api")
         return _whole(request, name)
 
 

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from devices import commands, seen
+from devices import seen, type_commands
 from devices.seen import DeviceTypeView
 from jobs.api import shapes_inventory as of
 from jobs.api import telling
@@ -71,7 +71,7 @@ class DeviceTypes(APIView):
     def post(self, request: Request) -> Response:
         sent = Sent(request, ("name", "kind", "access", *CHANGEABLE))
         name = sent.needed("name")
-        commands.register_device_type(
+        type_commands.register_device_type(
             name,
             sent.needed("kind"),
             sent.string("description") or "",
@@ -108,7 +108,7 @@ class OneDeviceType(APIView):
     def patch(self, request: Request, name: str) -> Response:
         """Change what is sent; refused where a board or a type that is based on it could not be used then."""
         sent = Sent(request, (*CHANGEABLE, "reason"))
-        commands.change_device_type(
+        type_commands.change_device_type(
             name,
             description=sent.string("description"),
             config=sent.config(),
@@ -143,7 +143,7 @@ class Retire(APIView):
     @operation("retire_device_type", "Retire a device type", gives=of.WholeDeviceType, sends=of.GivenReason)
     def post(self, request: Request, name: str) -> Response:
         reason = Sent(request, ("reason",)).string("reason") or ""
-        commands.retire_device_type(name, reason, actor=request.user, cause="api")
+        type_commands.retire_device_type(name, reason, actor=request.user, cause="api")
         return _whole(request, name)
 
 

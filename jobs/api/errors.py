@@ -18,7 +18,7 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from devices.commands import EditedMeanwhile
+from devices.deciding import EditedMeanwhile
 from devices.domain.parse_config import BadConfig
 from jobs.domain.definition.model import Invalid, Problem
 from jobs.hooks.commands import BadHook

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from devices import commands, seen
+from devices import board_commands, seen, type_commands
 from devices.seen import AccessView
 from jobs.api import shapes_inventory as of
 from jobs.api.body import PARSERS, Sent
@@ -42,7 +42,7 @@ class BoardAccess(APIView):
         """All lists are sent; what is left out is as the board's type says."""
         version = seen_version(request, seen.board(request.user, name).version)
         access, reason = _sent(request)
-        commands.change_board_access(
+        board_commands.change_board_access(
             name, access, reason, actor=request.user, cause="api", expected_version=version
         )
         return _told(seen.board_access(request.user, name))
@@ -71,7 +71,7 @@ class DeviceTypeAccess(APIView):
         """All lists are sent; what is left out says the type that it is based on, or the lab."""
         version = seen_version(request, seen.device_type(request.user, name).version)
         access, reason = _sent(request)
-        commands.change_device_type_access(
+        type_commands.change_device_type_access(
             name, access, reason, actor=request.user, cause="api", expected_version=version
         )
         return _told(seen.type_access(request.user, name))

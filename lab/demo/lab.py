@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from devices import commands, queries, ready_made
+from devices import board_commands, loading, queries, ready_made, type_commands
 from devices.ready_made import ReadyMade
 from lab.demo.images import GuestImages
 from lab.demo.sshd import SshServer
@@ -85,19 +85,21 @@ def _vm_type(ready: ReadyMade, config: dict[str, Any]) -> None:
 
 
 def _device_type(name: str, kind: str, description: str, config: dict[str, Any], *, base: str = "") -> None:
-    if commands.load_device_type(name).version:
-        commands.change_device_type(
+    if loading.load_device_type(name).version:
+        type_commands.change_device_type(
             name, description=description, config=config, base=base, actor=ACTOR, cause=CAUSE
         )
     else:
-        commands.register_device_type(name, kind, description, config, base=base, actor=ACTOR, cause=CAUSE)
+        type_commands.register_device_type(
+            name, kind, description, config, base=base, actor=ACTOR, cause=CAUSE
+        )
 
 
 def _board(config: dict[str, Any]) -> None:
     try:
         queries.board(BOARD)
     except NotFound:
-        commands.register_board(
+        board_commands.register_board(
             BOARD,
             HOST_TYPE,
             settings.SITE_NAME,
@@ -108,4 +110,4 @@ def _board(config: dict[str, Any]) -> None:
             cause=CAUSE,
         )
     else:
-        commands.change_board(BOARD, config=config, actor=ACTOR, cause=CAUSE)
+        board_commands.change_board(BOARD, config=config, actor=ACTOR, cause=CAUSE)

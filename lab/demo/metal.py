@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from devices import commands, queries, ready_made
+from devices import board_commands, queries, ready_made
 from lab.demo.board.machine import DISK_NODE, Machine
 from lab.demo.lab import ACTOR, CAUSE
 from lab.kernel.errors import NotFound
@@ -27,9 +27,9 @@ def seed(machine: Machine) -> None:
         queries.board(BOARD)
     except NotFound:
         site, words = settings.SITE_NAME, "An emulated ARM64 machine, treated like metal."
-        commands.register_board(BOARD, TYPE, site, ["demo"], words, config, actor=ACTOR, cause=CAUSE)
+        board_commands.register_board(BOARD, TYPE, site, ["demo"], words, config, actor=ACTOR, cause=CAUSE)
     else:
-        commands.change_board(BOARD, config=config, actor=ACTOR, cause=CAUSE)
+        board_commands.change_board(BOARD, config=config, actor=ACTOR, cause=CAUSE)
 
 
 def board(machine: Machine) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import URLResolver, get_resolver
 
-from devices import commands as inventory
+from devices import board_commands
 from devices.models import Span
 from jobs import commands
 from jobs.domain.events import Failure
@@ -93,8 +93,8 @@ def populate(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = story.begin(user, monkeypatch, ago=900)
     story.tell_until_stall(ended)
     story.lose_client_2(ended)
-    inventory.take_board_offline("bench-03", "PSU fault, replacement on order", actor="lab")
-    inventory.set_board_health("bench-04", "bad", "no prompt within 300 s", actor="lab")
+    board_commands.take_board_offline("bench-03", "PSU fault, replacement on order", actor="lab")
+    board_commands.set_board_health("bench-04", "bad", "no prompt within 300 s", actor="lab")
     held = jobs.submit(user, jobs.definition("leaves disks behind", board="bench-05", tags=["fast"]))
     assert held in [one.job for one in commands.schedule()]
     worker = Recorder(held, commands.start_job(held, "worker-1"))

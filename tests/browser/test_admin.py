@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from selenium.webdriver.common.by import By
 
-from devices import commands, queries, tasks
+from devices import board_commands, queries, tasks
 from devices.models import Board
 from jobs.models import Lease
 from tests.browser.conftest import Site
@@ -62,7 +62,7 @@ def test_boards_are_handled_many_at_a_time(site: Site, keeper: User) -> None:
     site.find('.submit-row input[type="submit"]').click()
     site.wait(lambda: "has no power switch" in site.text(".messagelist"), "the refusal")
     # A job got stuck: its board is taken from it.
-    commands.bring_board_online("bench-01", actor="lab")
+    board_commands.bring_board_online("bench-01", actor="lab")
     number, _ = jobs.started(keeper)
     choose(site, "release", "bench-01")
     site.find("#id_reason").send_keys("the worker was unplugged")
@@ -89,7 +89,7 @@ def test_connections_are_tested_and_the_page_follows(site: Site, keeper: User) -
     assert errand is not None
     # Nobody answers at the address of this board: what was said stands there without a reload.
     site.run("document.body.dataset.before = 'yes'")
-    commands.change_board("bench-01", config={"connect_timeout": 0.5}, actor="lab")
+    board_commands.change_board("bench-01", config={"connect_timeout": 0.5}, actor="lab")
     tasks.run_errand("bench-01", errand)
     site.wait(lambda: "failed" in site.text("#errands h2"), "its end")
     assert site.run("return document.body.dataset.before") == "yes"
@@ -117,7 +117,7 @@ def test_a_board_is_cloned_edited_and_nobody_is_overwritten(site: Site, keeper: 
     assert "2222" in site.text(".field-effective_config")
     shot(site, "effective")
     # Bob edits it meanwhile.
-    commands.change_board("bench-03", site="roof", tags=["wet"], reason="moved", actor="lab")
+    board_commands.change_board("bench-03", site="roof", tags=["wet"], reason="moved", actor="lab")
     site.find("#id_description").send_keys("mine")
     site.find('input[name="_save"]').click()
     site.wait(lambda: "What changed meanwhile" in site.text("#content"), "the refusal")

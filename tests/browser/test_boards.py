@@ -7,8 +7,8 @@ from django.contrib.auth.models import User
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from devices import commands as inventory
-from devices.commands import load_board
+from devices import board_commands
+from devices.loading import load_board
 from jobs import commands
 from tests.browser.conftest import Site
 from tests.support import jobs
@@ -57,5 +57,5 @@ def test_boards_are_reached_by_keys_handled_and_followed_live(site: Site, asha: 
     site.wait(lambda: site.text("#feed").startswith("Live"), "the live feed")
     assert "bench-01 offline" in site.text("#attention")
     site.find("#h-day")
-    inventory.set_board_health("bench-02", "bad", "no prompt", actor="lab")
+    board_commands.set_board_health("bench-02", "bad", "no prompt", actor="lab")
     site.wait(lambda: "bench-02 unhealthy" in site.text("#attention"), "what is broken now")

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from selenium.webdriver.common.keys import Keys
 
-from devices import commands as inventory
+from devices import board_commands
 from jobs import queries
 from tests.browser.conftest import Site
 from tests.browser.story import DEFINITION
@@ -114,7 +114,7 @@ def test_the_list_of_jobs_changes_by_itself_and_can_be_filtered(site: Site, asha
 
 def test_the_dashboard_says_why_a_job_waits(site: Site, asha: User) -> None:
     jobs.add_board("bench-03", tags=["fast"])
-    inventory.take_board_offline("bench-03", "fan is broken", actor="lab")
+    board_commands.take_board_offline("bench-03", "fan is broken", actor="lab")
     jobs.submit(asha, jobs.definition("needs much", tags=["fast"]))
     site.log_in(asha)
     site.open("/")

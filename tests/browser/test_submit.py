@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from devices import commands as inventory
+from devices import board_commands
 from jobs import queries
 from tests.browser.conftest import Site
 from tests.browser.test_pages import type_definition
@@ -235,7 +235,7 @@ def test_a_resubmission_that_nobody_edits_is_the_same_to_the_byte(site: Site, as
 
 def test_the_page_says_what_the_lab_has_for_the_job(page: Site, asha: User) -> None:
     jobs.submit(asha)
-    inventory.take_board_offline("bench-02", "a new fan", actor="lab")
+    board_commands.take_board_offline("bench-02", "a new fan", actor="lab")
     page.open("/submit/")
     type_definition(page, TEXT)
     assert "1 of 2 boards is free, 1 offline. 1 job waits for this type." in page.text("#outlook")

@@ -97,16 +97,16 @@ VM_TYPES: dict[str, Json] = {
 REGISTER = """
 import json, os
 from django.contrib.auth.models import User
-from devices import commands
+from devices import type_commands
 from lab.demo import lab
 types = json.loads(os.environ["VM_TYPES"])
 admin = User.objects.get(username="engineer")
 for name, config in types.items():
     base = "kvm" if name.startswith("kvm-") else ""
-    commands.register_device_type(name, "vm", "Of the tests.", config, base=base, actor=admin, cause="test")
+    type_commands.register_device_type(name, "vm", "Of the tests.", config, base=base, actor=admin)
 runs = [*lab.VM_TYPES, *types]
 runs = {"runs": runs, "deploy": "none"}
-commands.change_device_type(lab.HOST_TYPE, config=runs, actor=admin, cause="test")
+type_commands.change_device_type(lab.HOST_TYPE, config=runs, actor=admin, cause="test")
 """
 
 

@@ -18,7 +18,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
 SLOW = 60.0
 ACCOUNTS = f"""
 from django.contrib.auth.models import User
-from devices import commands
 User.objects.create_user("asha", password={PASSWORD!r})
 User.objects.create_superuser("boris", password={PASSWORD!r})
 """

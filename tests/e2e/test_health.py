@@ -21,10 +21,10 @@ def give_a_check(lab: RunningLab) -> None:
     # Whose host it is, is filled in.
     del check["vm_group"]["host"]["device_type"]
     code = (
-        "from devices import commands; from devices.models import DeviceType\n"
+        "from devices import type_commands; from devices.models import DeviceType\n"
         "config = DeviceType.objects.get(pk='ssh-host').config\n"
         f"config['health'] = {{'definition': {json.dumps(json.dumps(check))}}}\n"
-        "commands.change_device_type('ssh-host', config=config, actor='lab', cause='test')"
+        "type_commands.change_device_type('ssh-host', config=config, actor='lab', cause='test')"
     )
     lab.manage("shell", "-c", code)
 

@@ -37,9 +37,9 @@ def add_board(lab: RunningLab, folder: Path) -> None:
         "cleanup_timeout": 300,
     }
     code = (
-        "from devices import commands\n"
-        "commands.register_device_type('xen-host', 'board', '', {'deploy': 'none'}, actor='lab')\n"
-        f"commands.register_board('xenboard', 'xen-host', 'default', [], '', {config!r}, actor='lab')"
+        "from devices import board_commands, type_commands\n"
+        "type_commands.register_device_type('xen-host', 'board', '', {'deploy': 'none'}, actor='lab')\n"
+        f"board_commands.register_board('xenboard', 'xen-host', 'default', [], '', {config!r}, actor='lab')"
     )
     lab.manage("load_device_types", "xen")
     lab.manage("shell", "-c", code)

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from devices import commands, errands, queries
+from devices import board_commands, errands, queries, type_commands
 from devices.models import Board
 from jobs import commands as job_commands
 from jobs.models import Job
@@ -40,7 +40,7 @@ def test_a_clone_begins_as_its_original_and_says_so(ada: Client) -> None:
 
 def test_who_may_not_see_a_configuration_cannot_clone_it(ada: Client) -> None:
     Group.objects.create(name="nobody-much")
-    commands.change_board_access("b1", {"view": ["group:nobody-much"]}, actor="lab")
+    board_commands.change_board_access("b1", {"view": ["group:nobody-much"]}, actor="lab")
     adder = logged_in("adder", "add_board")
     assert adder.get(f"{BOARDS}add/?clone=b1").status_code in (403, 404)
     values = {
@@ -104,14 +104,14 @@ def test_a_board_is_released_from_its_page(ada: Client) -> None:
 def test_what_changed_meanwhile_is_shown_and_overwritten_only_on_purpose(ada: Client) -> None:
     address = f"{BOARDS}b1/change/"
     mine = form_of(ada, address) | {"description": "mine", "overwrite": ""}
-    commands.change_board("b1", description="Bob's", reason="moved", actor="cli:bob")
+    board_commands.change_board("b1", description="Bob's", reason="moved", actor="cli:bob")
     refused = ada.post(address, mine)
     (entry,) = refused.context["meanwhile"]
     assert (entry.who, entry.why) == ("cli:bob", "moved")
     assert "Bob&#x27;s" in text(refused)
     version = refused.context["meanwhile_version"]
     # Somebody comes in between once more: that has to be seen, too.
-    commands.change_board("b1", site="roof", actor="cli:bob")
+    board_commands.change_board("b1", site="roof", actor="cli:bob")
     refused = ada.post(address, mine | {"overwrite": str(version)})
     assert [entry.text for entry in refused.context["meanwhile"]] == ["changed site"]
     final = mine | {"overwrite": str(refused.context["meanwhile_version"])}
@@ -119,7 +119,7 @@ def test_what_changed_meanwhile_is_shown_and_overwritten_only_on_purpose(ada: Cl
     assert Board.objects.get(pk="b1").description == "mine"
     type_ = f"{TYPES}ssh-host/change/"
     mine = form_of(ada, type_) | {"description": "mine", "overwrite": ""}
-    commands.change_device_type("ssh-host", description="Bob's", actor="cli:bob")
+    type_commands.change_device_type("ssh-host", description="Bob's", actor="cli:bob")
     assert ada.post(type_, mine).context["meanwhile"][0].text == "changed description"
 
 

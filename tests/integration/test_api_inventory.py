@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from devices import commands, queries
+from devices import board_commands, queries, type_commands
 from lab.tokens.models import make_token
 from tests.support.jobs import add_board, make_inventory, make_user, started
 
@@ -77,7 +77,7 @@ def test_a_board_tells_its_configuration_only_to_who_keeps_boards(api: Client, k
     assert told["problems"] == []
     stranger = program(make_user("stranger")).get(f"{BOARDS}alpha/").json()
     assert (stranger["config"], stranger["effective"], stranger["problems"]) == (None, None, None)
-    commands.change_board("alpha", config={"work_dir": "/tmp/secret"}, actor="lab")
+    board_commands.change_board("alpha", config={"work_dir": "/tmp/secret"}, actor="lab")
     for user, shown in ((keeper, True), (User.objects.get(username="stranger"), False)):
         text = program(user).get(f"{BOARDS}alpha/history/").content.decode()
         assert ("/tmp/secret" in text) is shown
@@ -90,7 +90,7 @@ def test_a_change_says_what_it_is_based_on_and_never_overwrites_one_of_somebody_
     blind = send(api, "PATCH", f"{BOARDS}alpha/", {"description": "mine"})
     assert blind.status_code == 428
     assert "If-Match" in blind.json()["detail"]
-    commands.change_board("alpha", tags=["theirs"], actor="lab")
+    board_commands.change_board("alpha", tags=["theirs"], actor="lab")
     late = send(api, "PATCH", f"{BOARDS}alpha/", {"description": "mine"}, **{"If-Match": tag})
     assert late.status_code == 412
     assert late.json()["type"] == "urn:labbook:problem:edited-meanwhile"
@@ -173,7 +173,7 @@ def test_types_are_listed_changed_and_retired(api: Client, keeper: User) -> None
     ]
     assert [one["name"] for one in api.get(f"{TYPES}?kind=vm").json()["device_types"]] == ["kvm"]
     tag = api.get(f"{TYPES}kvm/").headers["ETag"]
-    commands.change_device_type("kvm", description="theirs", actor="lab")
+    type_commands.change_device_type("kvm", description="theirs", actor="lab")
     late = send(api, "PATCH", f"{TYPES}kvm/", {"description": "mine"}, **{"If-Match": tag})
     assert (late.status_code, "lab changed its description" in late.json()["detail"]) == (412, True)
     tag = api.get(f"{TYPES}kvm/").headers["ETag"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devices import commands, queries
+from devices import board_commands, queries, type_commands
 from lab.eventstore.store import store
 from lab.kernel.errors import NotFound, Rejected
 from tests.support.inventory import HOST, HOST_TYPE, register_board, register_types
@@ -14,10 +14,10 @@ pytestmark = pytest.mark.django_db
 
 def based_types() -> None:
     register_types()
-    commands.register_device_type(
+    type_commands.register_device_type(
         "rack", "board", "", {"ssh": {"user": "root"}}, base="ssh-host", actor="lab"
     )
-    commands.register_device_type("big", "vm", "", {"memory": 4096}, base="kvm", actor="lab")
+    type_commands.register_device_type("big", "vm", "", {"memory": 4096}, base="kvm", actor="lab")
 
 
 def test_a_board_has_what_its_type_and_the_types_below_say() -> None:
@@ -33,37 +33,37 @@ def test_a_board_has_what_its_type_and_the_types_below_say() -> None:
 
 def test_a_change_far_below_that_would_break_a_board_or_a_type_is_refused_with_its_name() -> None:
     based_types()
-    commands.change_device_type("ssh-host", config={**HOST_TYPE, **HOST}, actor="lab")
-    commands.register_board("b1", "rack", "default", [], "", {}, actor="lab")
+    type_commands.change_device_type("ssh-host", config={**HOST_TYPE, **HOST}, actor="lab")
+    board_commands.register_board("b1", "rack", "default", [], "", {}, actor="lab")
     with pytest.raises(Rejected, match=r"board b1 of the type could not be used: ssh\.host: this is missing"):
-        commands.change_device_type("ssh-host", config=HOST_TYPE, actor="lab")
+        type_commands.change_device_type("ssh-host", config=HOST_TYPE, actor="lab")
     with pytest.raises(Rejected, match=r"board b1 of the type could not be used: ssh\.host: this is missing"):
-        commands.change_device_type("rack", base="", actor="lab")
-    commands.change_device_type("big", config={"memory": 4096, "launch": None}, actor="lab")
+        type_commands.change_device_type("rack", base="", actor="lab")
+    type_commands.change_device_type("big", config={"memory": 4096, "launch": None}, actor="lab")
     with pytest.raises(
         Rejected, match="device type big of the type could not be used: qemu: this is missing"
     ):
-        commands.change_device_type("kvm", config={"launch": ["./start"]}, actor="lab")
+        type_commands.change_device_type("kvm", config={"launch": ["./start"]}, actor="lab")
     head = store.head()
-    commands.change_device_type("rack", description="more", actor="lab")
+    type_commands.change_device_type("rack", description="more", actor="lab")
     assert store.head() == head + 1
 
 
 def test_a_type_that_another_is_based_on_is_not_retired() -> None:
     based_types()
     with pytest.raises(Rejected, match="Device type kvm is what other types are based on"):
-        commands.retire_device_type("kvm", "old", actor="lab")
-    commands.retire_device_type("big", "old", actor="lab")
-    commands.retire_device_type("kvm", "old", actor="lab")
+        type_commands.retire_device_type("kvm", "old", actor="lab")
+    type_commands.retire_device_type("big", "old", actor="lab")
+    type_commands.retire_device_type("kvm", "old", actor="lab")
 
 
 def test_an_unknown_base_is_refused() -> None:
     with pytest.raises(NotFound, match="There is no device type 'nix'"):
-        commands.register_device_type("t", "board", "", {}, base="nix", actor="lab")
+        type_commands.register_device_type("t", "board", "", {}, base="nix", actor="lab")
 
 
 def test_types_that_are_based_on_each_other_at_once_make_no_circle() -> None:
-    commands.register_device_type("a", "board", "", {}, actor="lab")
-    commands.register_device_type("b", "board", "", {}, base="a", actor="lab")
+    type_commands.register_device_type("a", "board", "", {}, actor="lab")
+    type_commands.register_device_type("b", "board", "", {}, base="a", actor="lab")
     with pytest.raises(Rejected, match="a would be based on itself"):
-        commands.change_device_type("a", base="b", actor="lab")
+        type_commands.change_device_type("a", base="b", actor="lab")

@@ -11,8 +11,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from devices import commands as inventory
-from devices.commands import load_board
+from devices import board_commands
+from devices.loading import load_board
 from jobs import commands
 from jobs.dashboard import ATTENTION, CHIPS, dashboard
 from jobs.recorder import Recorder
@@ -64,8 +64,8 @@ def test_the_front_page_of_an_empty_lab_says_what_to_do(client: Client) -> None:
 def test_the_front_page_says_what_runs_what_waits_and_what_is_broken(client: Client, erika: User) -> None:
     jobs.add_board("bench-03")
     running, _ = jobs.started(erika)
-    inventory.take_board_offline("bench-02", "PSU fault", actor="lab")
-    inventory.set_board_health("bench-03", "bad", "no prompt", actor="lab")
+    board_commands.take_board_offline("bench-02", "PSU fault", actor="lab")
+    board_commands.set_board_health("bench-03", "bad", "no prompt", actor="lab")
     jobs.submit(erika, jobs.definition("patient"))
     html = page(client, "/")
     shown = words(html)
@@ -91,7 +91,7 @@ def test_mine_shows_only_my_jobs(client: Client, erika: User) -> None:
 def test_lists_of_the_front_page_are_bounded(erika: User) -> None:
     for number in range(20):
         jobs.add_board(f"spare-{number:02d}")
-        inventory.take_board_offline(f"spare-{number:02d}", "spare", actor="lab")
+        board_commands.take_board_offline(f"spare-{number:02d}", "spare", actor="lab")
     shown = dashboard(erika, 1e9)
     assert (len(shown.attention), shown.attention_more) == (ATTENTION, 20 - ATTENTION)
     (row,) = shown.types
@@ -115,8 +115,8 @@ def test_more_boards_and_jobs_cost_no_more_queries(client: Client, erika: User) 
     def live(first: int, count: int) -> None:
         for number in range(first, first + count):
             jobs.add_board(f"more-{number}", tags=["fast"])
-        inventory.take_board_offline(f"more-{first}", "dust", actor="lab")
-        inventory.set_board_health(f"more-{first + 1}", "bad", "dust", actor="lab")
+        board_commands.take_board_offline(f"more-{first}", "dust", actor="lab")
+        board_commands.set_board_health(f"more-{first + 1}", "bad", "dust", actor="lab")
         recorders = [jobs.started(erika)[1] for _ in range(count)]
         for recorder in recorders[: count // 2]:
             finish(recorder)
@@ -177,8 +177,8 @@ def test_how_the_lab_reaches_a_board_is_shown_to_those_who_keep_it(
 
 
 def test_a_board_that_is_hidden_is_nowhere(client: Client, erika: User, boss: User) -> None:
-    inventory.change_board_access("bench-02", {"view": ["user:boss"]}, actor="lab")
-    inventory.take_board_offline("bench-02", "under cover", actor="lab")
+    board_commands.change_board_access("bench-02", {"view": ["user:boss"]}, actor="lab")
+    board_commands.take_board_offline("bench-02", "under cover", actor="lab")
     for path in ("/", "/boards/", "/types/", "/types/bench/", "/boards/bench-01/"):
         assert "bench-02" not in page(client, path, erika)
         assert "under cover" not in page(client, path, erika)
@@ -190,7 +190,7 @@ def test_boards_are_filtered_and_come_page_by_page(
     client: Client, erika: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs.add_board("quick-01", tags=["fast"])
-    inventory.take_board_offline("bench-02", "dust", actor="lab")
+    board_commands.take_board_offline("bench-02", "dust", actor="lab")
 
     def listed(query: str) -> list[str]:
         html = page(client, f"/boards/{query}")
@@ -214,8 +214,8 @@ def test_the_history_of_a_board_comes_page_by_page(
     client: Client, erika: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jobs.views.boards.EVENTS", 2)
-    inventory.take_board_offline("bench-01", "dust", actor="lab")
-    inventory.bring_board_online("bench-01", "wiped", actor="lab")
+    board_commands.take_board_offline("bench-01", "dust", actor="lab")
+    board_commands.bring_board_online("bench-01", "wiped", actor="lab")
     first = page(client, "/boards/bench-01/")
     assert "wiped" in first
     assert ">registered<" not in first
@@ -232,7 +232,7 @@ def test_who_may_handle_a_board_takes_it_out_and_back_for_a_reason(
 ) -> None:
     assert "dlg-offline" not in page(client, "/boards/bench-01/", erika)
     assert client.post("/boards/bench-01/do/offline", {"reason": "dust"}).status_code == 403
-    inventory.change_board_access("bench-01", {"handle": ["user:erika"]}, actor="lab")
+    board_commands.change_board_access("bench-01", {"handle": ["user:erika"]}, actor="lab")
     assert "dlg-offline" in page(client, "/boards/bench-01/", erika)
     answer = client.post("/boards/bench-01/do/offline", {"reason": "dust"}, follow=True)
     assert "Board bench-01 is offline." in answer.content.decode()
@@ -251,7 +251,7 @@ def test_who_may_handle_a_board_takes_it_out_and_back_for_a_reason(
 
 
 def test_a_retired_board_keeps_its_page(client: Client, erika: User) -> None:
-    inventory.retire_board("bench-02", "sold", actor="lab")
+    board_commands.retire_board("bench-02", "sold", actor="lab")
     shown = words(page(client, "/boards/bench-02/"))
     assert "Retired" in shown
     assert "Queue for" not in shown
@@ -265,7 +265,7 @@ def test_a_retired_board_keeps_its_page(client: Client, erika: User) -> None:
 def test_a_type_shows_its_boards_its_queue_and_what_runs_on_it(client: Client, erika: User) -> None:
     jobs.started(erika)
     jobs.add_board("odd-01", tags=["hdmi"])
-    inventory.take_board_offline("odd-01", "lent", actor="lab")
+    board_commands.take_board_offline("odd-01", "lent", actor="lab")
     jobs.submit(erika, jobs.definition("patient", tags=["hdmi"]))
     shown = words(page(client, "/types/bench/"))
     assert "Boards 3, 1 free" in shown

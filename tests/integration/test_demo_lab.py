@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from devices import commands, queries
+from devices import board_commands, queries
 from jobs.domain.definition.validate import validate
 from jobs.lab_view import lab_view
 from lab.actors import LAB
@@ -67,7 +67,7 @@ def test_a_new_port_is_the_only_change() -> None:
 
 def test_a_board_taken_offline_stays_offline() -> None:
     seed()
-    commands.take_board_offline(lab.BOARD, "I need it myself", actor="lab")
+    board_commands.take_board_offline(lab.BOARD, "I need it myself", actor="lab")
     seed()
     assert not queries.board(lab.BOARD).free
 

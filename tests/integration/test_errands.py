@@ -18,7 +18,7 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from devices import commands, errand_records, errands, queries, seen, tasks
+from devices import board_commands, errand_records, errands, loading, queries, seen, tasks
 from devices.domain import errand as rules
 from devices.domain.errand import Over
 from devices.domain.events import BoardReserved
@@ -65,7 +65,7 @@ def register(**config: Any) -> None:
     make_inventory("alpha")
     if "console" in config:
         config = {**config, "console": {"speak_timeout": 10, **config["console"]}, "waits": {"answer": 0.4}}
-    commands.change_board("alpha", config=config, actor="lab")
+    board_commands.change_board("alpha", config=config, actor="lab")
 
 
 def power_of(relay: Relay) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def test_nobody_gets_the_board_meanwhile_and_only_one_worker_takes_the_errand() 
     with pytest.raises(Rejected, match="reserved for a test of its connections already"):
         errands.request("alpha", "test", actor="lab")
     with pytest.raises(Rejected, match="wait for its end"):
-        commands.retire_board("alpha", "old", actor="lab")
+        board_commands.retire_board("alpha", "old", actor="lab")
     # The task comes twice: the second one leaves.
     tasks.run_errand("alpha", number)
     assert tasks.run_errand("alpha", number) == f"the errand {number} of board alpha is over"
@@ -168,7 +168,7 @@ def test_power_is_switched_by_a_worker_while_the_board_is_offline(relay: Relay) 
     register(power=power_of(relay))
     with pytest.raises(Rejected, match="take it offline first"):
         errands.request("alpha", "cycle", actor="lab")
-    commands.take_board_offline("alpha", "new fan", actor="lab")
+    board_commands.take_board_offline("alpha", "new fan", actor="lab")
     for action in ("on", "cycle", "off"):
         tasks.run_errand("alpha", errands.request("alpha", action, actor="lab"))
     assert relay.asked == ["on", "off", "on", "off"]
@@ -192,7 +192,7 @@ def test_an_errand_that_nobody_takes_or_ends_is_given_up_and_its_worker_refused(
     with pytest.raises(Over):
         errands._append("alpha", Meta(actor="worker:w"), lambda state: _step(state, number))
     again = errands.request("alpha", "test", actor="lab")
-    commands.release_board("alpha", "the worker hangs", actor="cli:root")
+    board_commands.release_board("alpha", "the worker hangs", actor="cli:root")
     latest = errand_records.errands("alpha")[0]
     assert (latest.number, latest.outcome) == (again, "lost")
     assert latest.reason == "released by cli:root: the worker hangs"
@@ -310,11 +310,11 @@ def test_a_board_is_taken_from_a_job_whose_worker_is_silent() -> None:
     with pytest.raises(
         Rejected, match=r"which runs: its worker worker-1 was heard of 0 s ago\. Cancel the job"
     ):
-        commands.release_board("alpha", "stuck", actor="cli:root")
+        board_commands.release_board("alpha", "stuck", actor="cli:root")
     silent()
     with pytest.raises(Rejected, match="a reason is needed to release board alpha"):
-        commands.release_board("alpha", " ", actor="cli:root")
-    commands.release_board("alpha", "the worker was unplugged", actor="cli:root", cause="cli")
+        board_commands.release_board("alpha", " ", actor="cli:root")
+    board_commands.release_board("alpha", "the worker was unplugged", actor="cli:root", cause="cli")
     # What of the job: it has ended, for a reason that names who and why; its worker's token is void.
     row = Job.objects.get(pk=number)
     why = "board alpha was released by cli:root: the worker was unplugged"
@@ -340,7 +340,7 @@ def test_a_board_is_taken_from_a_job_whose_worker_is_silent() -> None:
         "jobs.tasks.schedule",
     ]
     with pytest.raises(Rejected, match="not reserved for anybody"):
-        commands.release_board("alpha", "again", actor="cli:root")
+        board_commands.release_board("alpha", "again", actor="cli:root")
 
 
 def test_a_job_that_was_asked_to_end_and_does_not_loses_its_board() -> None:
@@ -348,7 +348,7 @@ def test_a_job_that_was_asked_to_end_and_does_not_loses_its_board() -> None:
     user = make_user()
     number, _ = started(user)
     job_commands.request_cancel(number, "enough", user=user, cause="test")
-    commands.release_board("alpha", "it does not end", actor="lab")
+    board_commands.release_board("alpha", "it does not end", actor="lab")
     assert Job.objects.get(pk=number).outcome == "canceled"
     assert queries.board("alpha").state == "quarantined"
 
@@ -357,7 +357,7 @@ def test_a_board_is_taken_from_a_job_that_nobody_has_begun() -> None:
     make_inventory("alpha")
     number = submit(make_user())
     job_commands.schedule()
-    commands.release_board("alpha", "the site is down", actor="lab")
+    board_commands.release_board("alpha", "the site is down", actor="lab")
     assert (Job.objects.get(pk=number).outcome, queries.board("alpha").state) == ("canceled", "free")
 
 
@@ -366,8 +366,8 @@ def test_a_board_that_is_reserved_for_a_job_which_is_over_is_taken_too() -> None
     number, recorder = started(make_user())
     # No command makes this; a log restored from a torn backup might.
     recorder.finish(outcome="complete")
-    board = commands.load_board("alpha")
+    board = loading.load_board("alpha")
     torn = Append(stream=board.stream, expected=board.version, events=[BoardReserved(job=number)])
     store.append(torn, meta=Meta(actor="lab"))
-    commands.release_board("alpha", "left over", actor="lab")
+    board_commands.release_board("alpha", "left over", actor="lab")
     assert queries.board("alpha").state == "quarantined"

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, Permission
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from devices import commands, exchange, queries
+from devices import board_commands, exchange, queries, type_commands
 from devices.domain.parse_config import BadConfig
 from devices.models import Board
 from lab.eventstore.store import store
@@ -41,8 +41,8 @@ def done(outcome: exchange.Outcome) -> dict[str, str]:
 
 def test_what_is_written_is_read_as_the_same() -> None:
     Group.objects.create(name="kernel")
-    commands.change_board_access("b1", {"use": ["group:kernel"]}, actor="lab")
-    commands.register_device_type(
+    board_commands.change_board_access("b1", {"use": ["group:kernel"]}, actor="lab")
+    type_commands.register_device_type(
         "fast", "board", "Über\nzwei", {"boot": {"login_prompt": "on: "}}, base="ssh-host", actor="lab"
     )
     text = exchange.export_text("lab")
@@ -86,7 +86,7 @@ types:
 def test_who_came_in_between_is_not_overwritten() -> None:
     text = "inventory: 1\nboards:\n  b1: {description: mine}\n"
     dry = bring(text, dry_run=True)
-    commands.change_board("b1", description="Bob's", actor="lab")
+    board_commands.change_board("b1", description="Bob's", actor="lab")
     outcome = bring(text, expected=dry.versions)
     assert not outcome.applied
     assert outcome.refused[0].problems == (
@@ -133,7 +133,7 @@ def test_a_text_that_is_no_inventory_is_refused_as_a_whole() -> None:
 
 
 def test_retired_names_and_other_kinds_are_refused() -> None:
-    commands.retire_board("b1", "burnt", actor="lab")
+    board_commands.retire_board("b1", "burnt", actor="lab")
     outcome = bring("inventory: 1\nboards: {b1: {site: x}}\ntypes: {kvm: {kind: board}}\n")
     kvm, board = outcome.refused
     assert kvm.problems == ["Line 3: There is a type of that name for something else (vm)."]
@@ -193,8 +193,8 @@ def test_programs_see_and_change_only_what_their_user_may() -> None:
 
 
 def test_a_dry_run_tells_nobody_what_is_hidden() -> None:
-    commands.change_board_access("b1", {"view": ["nobody"]}, actor="lab")
-    commands.change_device_type_access("kvm", {"view": ["nobody"]}, actor="lab")
+    board_commands.change_board_access("b1", {"view": ["nobody"]}, actor="lab")
+    type_commands.change_device_type_access("kvm", {"view": ["nobody"]}, actor="lab")
     text = """
 inventory: 1
 types:

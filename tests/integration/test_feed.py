@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from websockets.exceptions import ConnectionClosed
 
-from devices import commands as inventory
+from devices import board_commands
 from jobs import commands, feed
 from jobs.models import Job
 from lab.eventstore.store import store
@@ -56,7 +56,7 @@ def test_everybody_gets_what_he_may_see_in_order_and_nothing_twice(client: Clien
 @pytest.mark.django_db
 def test_how_boards_are_reached_is_for_who_keeps_them(client: Client) -> None:
     make_inventory("alpha")
-    inventory.change_board("alpha", config={"ssh": {"host": "192.0.2.77"}}, actor="lab")
+    board_commands.change_board("alpha", config={"ssh": {"host": "192.0.2.77"}}, actor="lab")
     assert "192.0.2" not in json.dumps(follow(client))
     client.force_login(make_user("boss", is_staff=True, is_superuser=True))
     assert "192.0.2.77" in json.dumps(follow(client))

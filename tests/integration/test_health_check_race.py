@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devices import commands as inventory
+from devices import board_commands, type_commands
 from devices import queries as boards
 from jobs import commands, health
 from jobs.models import Job
@@ -13,10 +13,10 @@ from tests.support.threads import run_at_once
 
 def test_a_request_becomes_one_job_however_many_look_at_once(database: Database) -> None:
     check = {"definition": definition("is it well?"), "every": 24}
-    inventory.register_device_type("kvm", "vm", "", VM_CONFIG, actor="lab")
-    inventory.register_device_type("bench", "board", "", {**BOARD_CONFIG, "health": check}, actor="lab")
+    type_commands.register_device_type("kvm", "vm", "", VM_CONFIG, actor="lab")
+    type_commands.register_device_type("bench", "board", "", {**BOARD_CONFIG, "health": check}, actor="lab")
     for name in ("alpha", "beta"):
-        inventory.register_board(name, "bench", "default", [], "", {}, actor="lab")
+        board_commands.register_board(name, "bench", "default", [], "", {}, actor="lab")
     run_at_once(*[health.queue_due] * 4)
     assert sorted(Job.objects.values_list("pinned_board", flat=True)) == ["alpha", "beta"]
     run_at_once(*[commands.schedule] * 3)

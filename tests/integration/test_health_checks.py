@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from devices import commands as inventory
+from devices import board_commands, type_commands
 from devices import queries as boards
 from devices.domain.parse_config import BadConfig
 from devices.models import Board
@@ -35,10 +35,10 @@ CHECK = definition("is it well?", priority="low").replace('"device_type": "bench
 
 def make_inventory(every: float = 0, *names: str) -> None:
     check = {"definition": CHECK, "every": every}
-    inventory.register_device_type("kvm", "vm", "", VM_CONFIG, actor="lab")
-    inventory.register_device_type("bench", "board", "", {**BOARD_CONFIG, "health": check}, actor="lab")
+    type_commands.register_device_type("kvm", "vm", "", VM_CONFIG, actor="lab")
+    type_commands.register_device_type("bench", "board", "", {**BOARD_CONFIG, "health": check}, actor="lab")
     for name in names or ("alpha",):
-        inventory.register_board(name, "bench", "default", [], "", {}, actor="lab")
+        board_commands.register_board(name, "bench", "default", [], "", {}, actor="lab")
 
 
 def run(number: int) -> Recorder:
@@ -101,9 +101,9 @@ def test_a_check_that_fails_takes_the_board_out_with_reason_and_job() -> None:
 
 def test_a_repaired_board_takes_no_other_job_before_it_has_passed() -> None:
     make_inventory()
-    inventory.set_board_health("alpha", "bad", "no prompt", actor="lab")
+    board_commands.set_board_health("alpha", "bad", "no prompt", actor="lab")
     waiting = submit(make_user())
-    inventory.bring_board_online("alpha", "new cable", actor="cli:ada")
+    board_commands.bring_board_online("alpha", "new cable", actor="cli:ada")
     assert boards.board("alpha").reason == "unhealthy: no prompt"
     assert OrmQ.objects.filter().count(), "it need not wait for the reconciler"
     (number,) = health.queue_due()
@@ -114,9 +114,9 @@ def test_a_repaired_board_takes_no_other_job_before_it_has_passed() -> None:
 
 def test_the_reconciler_sees_to_a_check_that_no_task_saw_to() -> None:
     make_inventory()
-    inventory.take_board_offline("alpha", "dust", actor="lab")
+    board_commands.take_board_offline("alpha", "dust", actor="lab")
     Board.objects.update(quarantined=True)
-    inventory.bring_board_online("alpha", "dusted", actor="lab")
+    board_commands.bring_board_online("alpha", "dusted", actor="lab")
     assert boards.board("alpha").state == "unchecked"
     Reconciler().look()
     (row,) = Job.objects.all()
@@ -125,7 +125,7 @@ def test_the_reconciler_sees_to_a_check_that_no_task_saw_to() -> None:
 
 def test_boards_are_checked_by_the_clock_while_they_are_free() -> None:
     make_inventory(24, "alpha", "beta")
-    inventory.take_board_offline("beta", "dust", actor="lab")
+    board_commands.take_board_offline("beta", "dust", actor="lab")
     (first,) = health.queue_due()
     assert health.queue_due() == []
     commands.schedule()
@@ -145,22 +145,22 @@ def test_a_board_that_is_in_use_is_checked_later() -> None:
 
 def test_a_board_without_a_health_check_comes_back_at_once_and_cannot_be_checked() -> None:
     make_inventory()
-    inventory.change_device_type("bench", config=BOARD_CONFIG, actor="lab")
+    type_commands.change_device_type("bench", config=BOARD_CONFIG, actor="lab")
     with pytest.raises(
         Rejected, match=r"Board alpha has no health check: give its type .* health\.definition"
     ):
         asked()
     with pytest.raises(Rejected, match="There is no board 'nix'"):
         asked("nix")
-    inventory.take_board_offline("alpha", "dust", actor="lab")
-    inventory.bring_board_online("alpha", actor="lab")
+    board_commands.take_board_offline("alpha", "dust", actor="lab")
+    board_commands.bring_board_online("alpha", actor="lab")
     assert boards.board("alpha").free
 
 
 def test_a_canceled_check_of_a_repaired_board_keeps_it_out() -> None:
     make_inventory()
-    inventory.set_board_health("alpha", "bad", "no prompt", actor="lab")
-    inventory.bring_board_online("alpha", "new cable", actor="lab")
+    board_commands.set_board_health("alpha", "bad", "no prompt", actor="lab")
+    board_commands.bring_board_online("alpha", "new cable", actor="lab")
     (number,) = health.queue_due()
     staff = make_user("ada", is_staff=True, is_superuser=True)
     commands.request_cancel(number, "enough", user=staff, cause="test")
@@ -202,7 +202,7 @@ def test_a_queued_check_ends_with_its_board() -> None:
     make_inventory()
     number = asked()
     assert health.cancel_orphans() == []
-    inventory.retire_board("alpha", "burnt", actor="lab")
+    board_commands.retire_board("alpha", "burnt", actor="lab")
     assert health.cancel_orphans() == [number]
     assert Job.objects.get(pk=number).outcome == "canceled"
 
@@ -211,7 +211,7 @@ def test_a_definition_that_is_wrong_is_refused_where_it_is_written_at_its_line()
     make_inventory()
     text = "timeout: 60\njob_name: x\nvm_group:\n  host:\n    rule: a\n  vms: []\nactions: []\n"
     with pytest.raises(BadConfig) as caught:
-        inventory.change_device_type("bench", config={"health": {"definition": text}}, actor="lab")
+        type_commands.change_device_type("bench", config={"health": {"definition": text}}, actor="lab")
     told = [problem.message for problem in caught.value.problems]
     assert any("line 5" in one and "rule" in one for one in told), told
     assert any("line 6" in one and "vms" in one for one in told), told
@@ -220,9 +220,9 @@ def test_a_definition_that_is_wrong_is_refused_where_it_is_written_at_its_line()
 
 def test_a_definition_that_the_inventory_has_outgrown_is_dropped_with_the_reason() -> None:
     make_inventory()
-    inventory.change_board("alpha", config={"runs": []}, actor="lab")
-    inventory.set_board_health("alpha", "bad", "no prompt", actor="lab")
-    inventory.bring_board_online("alpha", "new cable", actor="lab")
+    board_commands.change_board("alpha", config={"runs": []}, actor="lab")
+    board_commands.set_board_health("alpha", "bad", "no prompt", actor="lab")
+    board_commands.bring_board_online("alpha", "new cable", actor="lab")
     assert health.queue_due() == []
     board = boards.board("alpha")
     assert board.state == "quarantined"

@@ -11,7 +11,7 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import connections
 from django_q.models import OrmQ
 
-from devices import commands, projections, queries
+from devices import board_commands, deciding, loading, projections, queries, type_commands
 from devices.domain import board as boards
 from devices.domain.events import BoardReleased, BoardReserved
 from devices.domain.parse_config import BadConfig
@@ -30,7 +30,7 @@ LAB = Meta(actor="lab")
 
 def do(name: str, decide: Callable[[boards.Board], list[Event]]) -> None:
     """Do what jobs do: load, decide and append in one go, without a second try."""
-    found = commands.load_board(name)
+    found = loading.load_board(name)
     store.append(Append(stream=found.stream, expected=found.version, events=decide(found.state)), meta=LAB)
 
 
@@ -50,27 +50,27 @@ def test_a_board_of_a_type_that_is_not_there_is_refused() -> None:
 @pytest.mark.django_db
 def test_a_type_may_only_run_vm_types_that_are_there() -> None:
     with pytest.raises(BadConfig, match=r"there is no VM type 'kvm' .register the type first"):
-        commands.register_device_type("ssh-host", "board", "", HOST_TYPE, actor="lab")
+        type_commands.register_device_type("ssh-host", "board", "", HOST_TYPE, actor="lab")
     register_types()
     with pytest.raises(BadConfig, match="did you mean kvm"):
-        commands.change_device_type("ssh-host", config={"runs": ["kmv"]}, actor="lab")
+        type_commands.change_device_type("ssh-host", config={"runs": ["kmv"]}, actor="lab")
     with pytest.raises(BadConfig, match="did you mean kvm"):
         register_board(config=HOST | {"runs": ["kmv"]})
     register_board()
     with pytest.raises(BadConfig, match="did you mean kvm"):
-        commands.change_board("b1", config=HOST | {"runs": ["kmv"]}, actor="lab")
+        board_commands.change_board("b1", config=HOST | {"runs": ["kmv"]}, actor="lab")
 
 
 @pytest.mark.django_db
 def test_a_type_cannot_be_changed_so_that_a_board_of_it_breaks() -> None:
     register_types()
-    commands.change_device_type("ssh-host", config={"ssh": {"host": "shared"}}, actor="lab")
+    type_commands.change_device_type("ssh-host", config={"ssh": {"host": "shared"}}, actor="lab")
     register_board(config={})
     with pytest.raises(Rejected, match="board b1 of the type could not be used: ssh: this is missing"):
-        commands.change_device_type("ssh-host", config={}, actor="lab")
-    commands.retire_board("b1", "burnt", actor="lab")
-    commands.change_device_type("ssh-host", config={}, actor="lab")
-    commands.change_device_type("ssh-host", description="only words", actor="lab")
+        type_commands.change_device_type("ssh-host", config={}, actor="lab")
+    board_commands.retire_board("b1", "burnt", actor="lab")
+    type_commands.change_device_type("ssh-host", config={}, actor="lab")
+    type_commands.change_device_type("ssh-host", description="only words", actor="lab")
 
 
 @pytest.mark.django_db
@@ -78,14 +78,14 @@ def test_a_type_is_retired_after_its_boards() -> None:
     register_types()
     register_board()
     with pytest.raises(Rejected, match=r"has boards in use .b1.: retire them"):
-        commands.retire_device_type("ssh-host", "old", actor="lab")
+        type_commands.retire_device_type("ssh-host", "old", actor="lab")
     assert not DeviceType.objects.get(pk="ssh-host").retired_reason
-    commands.retire_board("b1", "burnt", actor="lab")
-    commands.retire_device_type("ssh-host", "old", actor="lab")
+    board_commands.retire_board("b1", "burnt", actor="lab")
+    type_commands.retire_device_type("ssh-host", "old", actor="lab")
     with pytest.raises(Rejected, match=r"is retired .old.: choose another"):
         register_board("b2")
     with pytest.raises(NotFound):
-        commands.retire_device_type("nix", "old", actor="lab")
+        type_commands.retire_device_type("nix", "old", actor="lab")
 
 
 @pytest.mark.django_db
@@ -93,38 +93,38 @@ def test_a_change_based_on_an_old_version_is_refused_only_after_an_edit() -> Non
     register_types()
     register_board()
     reserve("b1", 7)
-    commands.change_board("b1", tags=["x"], expected_version=1, actor="worker:w1")
-    with pytest.raises(commands.EditedMeanwhile, match=r"worker:w1 changed its tags at .* UTC .event 5."):
-        commands.change_board("b1", tags=["y"], expected_version=1, actor="lab")
-    commands.change_board("b1", tags=["y"], expected_version=3, actor="lab")
-    commands.change_board("b1", tags=["z"], actor="lab")
+    board_commands.change_board("b1", tags=["x"], expected_version=1, actor="worker:w1")
+    with pytest.raises(deciding.EditedMeanwhile, match=r"worker:w1 changed its tags at .* UTC .event 5."):
+        board_commands.change_board("b1", tags=["y"], expected_version=1, actor="lab")
+    board_commands.change_board("b1", tags=["y"], expected_version=3, actor="lab")
+    board_commands.change_board("b1", tags=["z"], actor="lab")
     do("b1", lambda board: boards.release(board, 7, "done"))
-    commands.retire_board("b1", "burnt", actor="lab")
-    with pytest.raises(commands.EditedMeanwhile, match="lab retired it"):
-        commands.change_board("b1", tags=["y"], expected_version=5, actor="lab")
-    commands.change_device_type("kvm", description="x", expected_version=1, actor="lab")
-    with pytest.raises(commands.EditedMeanwhile, match="Device type kvm was edited after you opened it"):
-        commands.change_device_type("kvm", description="y", expected_version=1, actor="lab")
+    board_commands.retire_board("b1", "burnt", actor="lab")
+    with pytest.raises(deciding.EditedMeanwhile, match="lab retired it"):
+        board_commands.change_board("b1", tags=["y"], expected_version=5, actor="lab")
+    type_commands.change_device_type("kvm", description="x", expected_version=1, actor="lab")
+    with pytest.raises(deciding.EditedMeanwhile, match="Device type kvm was edited after you opened it"):
+        type_commands.change_device_type("kvm", description="y", expected_version=1, actor="lab")
 
 
 @pytest.mark.django_db
 def test_a_change_to_another_type_is_recorded() -> None:
     register_types()
     register_board()
-    commands.register_device_type("arndale", "board", "", {}, actor="lab")
-    commands.change_board("b1", device_type="arndale", reason="swapped", actor="lab")
+    type_commands.register_device_type("arndale", "board", "", {}, actor="lab")
+    board_commands.change_board("b1", device_type="arndale", reason="swapped", actor="lab")
     assert queries.board("b1").device_type == "arndale"
     with pytest.raises(NotFound):
-        commands.change_board("b1", device_type="nix", actor="lab")
+        board_commands.change_board("b1", device_type="nix", actor="lab")
     with pytest.raises(NotFound):
-        commands.change_board("nix", tags=[], actor="lab")
+        board_commands.change_board("nix", tags=[], actor="lab")
 
 
 @pytest.mark.django_db
 def test_a_command_that_loses_a_race_decides_again(monkeypatch: pytest.MonkeyPatch) -> None:
     register_types()
     register_board()
-    load = commands.load_board
+    load = loading.load_board
     faster: list[list[Event]] = [[BoardReserved(job=7)], [BoardReleased(job=7, reason="done")]]
 
     def overtaken(name: str) -> Loaded[boards.Board]:
@@ -133,8 +133,8 @@ def test_a_command_that_loses_a_race_decides_again(monkeypatch: pytest.MonkeyPat
             store.append(Append(stream=found.stream, expected=found.version, events=faster.pop(0)), meta=LAB)
         return found
 
-    monkeypatch.setattr(commands, "load_board", overtaken)
-    commands.take_board_offline("b1", "dust", actor="lab")
+    monkeypatch.setattr(board_commands, "load_board", overtaken)
+    board_commands.take_board_offline("b1", "dust", actor="lab")
     assert [one.event.type for one in store.read("board/b1")] == [
         "board.registered",
         "board.reserved",
@@ -153,7 +153,7 @@ def test_a_command_that_always_loses_says_so(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(store, "append", lose)
     with pytest.raises(Rejected, match="Others change board/b1 faster than this command"):
-        commands.take_board_offline("b1", "dust", actor="lab")
+        board_commands.take_board_offline("b1", "dust", actor="lab")
 
 
 def test_two_who_reserve_at_once_do_not_both_get_it(database: Database) -> None:
@@ -198,7 +198,7 @@ def test_no_board_is_registered_of_a_type_that_is_retired_at_once(database: Data
         threading.Thread(target=attempt, args=("register", register_board)),
         threading.Thread(
             target=attempt,
-            args=("retire", lambda: commands.retire_device_type("ssh-host", "old", actor="lab")),
+            args=("retire", lambda: type_commands.retire_device_type("ssh-host", "old", actor="lab")),
         ),
     ]
     for thread in threads:
@@ -219,14 +219,14 @@ def test_whoever_waits_for_boards_is_told_when_one_may_be_free() -> None:
         command(*words, **named, actor="lab")
         told.append((what, OrmQ.objects.exists()))
 
-    does("register", commands.register_board, "b1", "ssh-host", "here", [], "", HOST)
-    does("offline", commands.take_board_offline, "b1", "dust")
-    does("online", commands.bring_board_online, "b1")
-    does("bad", commands.set_board_health, "b1", "bad", "no prompt")
-    does("good", commands.set_board_health, "b1", "good")
-    does("change", commands.change_board, "b1", tags=["fast"])
-    does("no change", commands.change_board, "b1", tags=["fast"])
-    does("retire", commands.retire_board, "b1", "burnt")
+    does("register", board_commands.register_board, "b1", "ssh-host", "here", [], "", HOST)
+    does("offline", board_commands.take_board_offline, "b1", "dust")
+    does("online", board_commands.bring_board_online, "b1")
+    does("bad", board_commands.set_board_health, "b1", "bad", "no prompt")
+    does("good", board_commands.set_board_health, "b1", "good")
+    does("change", board_commands.change_board, "b1", tags=["fast"])
+    does("no change", board_commands.change_board, "b1", tags=["fast"])
+    does("retire", board_commands.retire_board, "b1", "burnt")
     assert [what for what, woken in told if woken] == ["register", "online", "good", "change"]
 
 
@@ -243,15 +243,15 @@ def user(*permissions: str) -> User:
 @pytest.mark.parametrize(
     ("permission", "command"),
     [
-        ("add_devicetype", lambda a: commands.register_device_type("arm", "vm", "", KVM, actor=a)),
-        ("change_devicetype", lambda a: commands.change_device_type("kvm", description="x", actor=a)),
-        ("delete_devicetype", lambda a: commands.retire_device_type("kvm", "old", actor=a)),
-        ("add_board", lambda a: commands.register_board("b2", "ssh-host", "s", [], "", HOST, actor=a)),
-        ("change_board", lambda a: commands.change_board("b1", tags=[], actor=a)),
-        ("change_board", lambda a: commands.take_board_offline("b1", "dust", actor=a)),
-        ("change_board", lambda a: commands.bring_board_online("b1", actor=a)),
-        ("change_board", lambda a: commands.set_board_health("b1", "good", actor=a)),
-        ("delete_board", lambda a: commands.retire_board("b1", "burnt", actor=a)),
+        ("add_devicetype", lambda a: type_commands.register_device_type("arm", "vm", "", KVM, actor=a)),
+        ("change_devicetype", lambda a: type_commands.change_device_type("kvm", description="x", actor=a)),
+        ("delete_devicetype", lambda a: type_commands.retire_device_type("kvm", "old", actor=a)),
+        ("add_board", lambda a: board_commands.register_board("b2", "ssh-host", "s", [], "", HOST, actor=a)),
+        ("change_board", lambda a: board_commands.change_board("b1", tags=[], actor=a)),
+        ("change_board", lambda a: board_commands.take_board_offline("b1", "dust", actor=a)),
+        ("change_board", lambda a: board_commands.bring_board_online("b1", actor=a)),
+        ("change_board", lambda a: board_commands.set_board_health("b1", "good", actor=a)),
+        ("delete_board", lambda a: board_commands.retire_board("b1", "burnt", actor=a)),
     ],
 )
 def test_every_command_needs_its_permission(permission: str, command: Any) -> None:
@@ -266,7 +266,7 @@ def test_every_command_needs_its_permission(permission: str, command: Any) -> No
         command(AnonymousUser())
     assert store.head() == head
     if "online" in command.__code__.co_names[1]:
-        commands.take_board_offline("b1", "dust", actor="lab")
+        board_commands.take_board_offline("b1", "dust", actor="lab")
     User.objects.all().delete()
     command(user(permission, "view_devicetype"))  # a new board would show what its type says
     assert store.read_all(after=head)[-1].meta.actor == "ada"
@@ -304,14 +304,14 @@ def test_rows_drawn_anew_from_the_log_are_the_same() -> None:
     for name in ("b1", "b2", "b3"):
         register_board(name)
     reserve("b1", 7)
-    commands.take_board_offline("b1", "dust", actor="lab")
+    board_commands.take_board_offline("b1", "dust", actor="lab")
     do("b1", lambda board: boards.quarantine(board, 7, "a qemu runs"))
     reserve("b2", 8)
-    commands.set_board_health("b3", "bad", "no prompt", actor="lab")
-    commands.bring_board_online("b1", "wiped", actor="lab")
-    commands.change_board("b3", tags=["x"], config=HOST | {"kvm": "never"}, actor="lab")
-    commands.retire_board("b3", "burnt", actor="lab")
-    commands.change_device_type("kvm", description="new", actor="lab")
+    board_commands.set_board_health("b3", "bad", "no prompt", actor="lab")
+    board_commands.bring_board_online("b1", "wiped", actor="lab")
+    board_commands.change_board("b3", tags=["x"], config=HOST | {"kvm": "never"}, actor="lab")
+    board_commands.retire_board("b3", "burnt", actor="lab")
+    type_commands.change_device_type("kvm", description="new", actor="lab")
     live = rows()
     Board.objects.all().delete()
     DeviceType.objects.all().delete()
@@ -325,14 +325,14 @@ def test_a_board_loaded_from_its_row_is_the_fold_of_its_stream() -> None:
     register_types()
     register_board()
     reserve("b1", 7)
-    commands.take_board_offline("b1", "dust", actor="lab")
-    loaded = commands.load_board("b1")
+    board_commands.take_board_offline("b1", "dust", actor="lab")
+    loaded = loading.load_board("b1")
     state = boards.Board()
     for recorded in store.read("board/b1"):
         state = boards.apply(state, recorded.event)
     assert (loaded.state, loaded.version, loaded.stream) == (state, 3, "board/b1")
     Board.objects.all().delete()
-    again = commands.load_board("b1")
+    again = loading.load_board("b1")
     assert (again.state, again.version) == (state, 3)
 
 
@@ -341,7 +341,7 @@ def test_loading_a_board_reads_no_history(django_assert_num_queries: Any) -> Non
     register_types()
     register_board()
     with django_assert_num_queries(2):
-        commands.load_board("b1")
+        loading.load_board("b1")
 
 
 # -- queries ------------------------------------------------------------------------------------
@@ -350,11 +350,11 @@ def test_loading_a_board_reads_no_history(django_assert_num_queries: Any) -> Non
 @pytest.mark.django_db
 def test_boards_are_seen_with_what_they_can_run_and_why_they_are_not_free() -> None:
     register_types()
-    commands.register_device_type("arm", "vm", "", KVM, actor="lab")
+    type_commands.register_device_type("arm", "vm", "", KVM, actor="lab")
     register_board("b2", config=HOST | {"runs": ["arm"]}, tags=["z", "a"])
     register_board("b1")
     register_board("b0")
-    commands.retire_board("b0", "burnt", actor="lab")
+    board_commands.retire_board("b0", "burnt", actor="lab")
     reserve("b2", 7)
     first, second = queries.boards_for_scheduling()
     assert (first.name, first.runs, first.free, first.reason) == ("b1", ("kvm",), True, "")
@@ -382,7 +382,7 @@ def test_vm_types_come_with_their_configuration() -> None:
     register_types()
     (kind,) = queries.vm_types()
     assert (kind.name, kind.config.qemu, kind.config.memory) == ("kvm", "qemu-system-x86_64", 192)
-    commands.retire_device_type("kvm", "old", actor="lab")
+    type_commands.retire_device_type("kvm", "old", actor="lab")
     assert queries.vm_types() == []
     assert queries.vm_type_config("kvm").machine == "pc"
     for name in ("ssh-host", "nix"):

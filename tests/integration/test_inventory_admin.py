@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.test import Client
 
-from devices import commands, queries
+from devices import board_commands, loading, queries, type_commands
 from devices.domain import board as boards
 from devices.forms import BoardForm
 from devices.models import Board, DeviceType
@@ -167,7 +167,7 @@ def test_what_somebody_else_saved_meanwhile_is_not_overwritten(ada: Client) -> N
 def test_a_job_that_takes_the_board_meanwhile_is_no_edit(ada: Client) -> None:
     address = f"{BOARDS}b1/change/"
     mine = form_of(ada, address) | {"description": "mine"}
-    commands.set_board_health("b1", "good", actor="lab")
+    board_commands.set_board_health("b1", "good", actor="lab")
     assert ada.post(address, mine).status_code == 302
     assert Board.objects.get(pk="b1").description == "mine"
 
@@ -248,7 +248,7 @@ def test_a_board_is_taken_offline_from_its_own_page(ada: Client) -> None:
 
 
 def test_a_board_that_is_offline_may_get_another_reason(ada: Client) -> None:
-    commands.take_board_offline("b1", "dust", actor="lab")
+    board_commands.take_board_offline("b1", "dust", actor="lab")
     assert "It stays offline" in text(ada.get(f"{BOARDS}b1/do/offline/"))
     ada.post(f"{BOARDS}b1/do/offline/", {"reason": "mud"})
     assert queries.board("b1").reason == "offline: mud"
@@ -256,7 +256,7 @@ def test_a_board_that_is_offline_may_get_another_reason(ada: Client) -> None:
 
 
 def test_a_board_held_by_a_job_says_so(ada: Client) -> None:
-    found = commands.load_board("b1")
+    found = loading.load_board("b1")
     events = boards.reserve(found.state, 57)
     store.append(Append(stream=found.stream, expected=found.version, events=events), meta=Meta(actor="lab"))
     assert '<a href="/jobs/57/"' in text(ada.get(BOARDS))
@@ -265,9 +265,9 @@ def test_a_board_held_by_a_job_says_so(ada: Client) -> None:
     assert errors(response, "__all__")[0].startswith(
         "Board b1 is reserved for job 57, which relies on its site"
     )
-    commands.take_board_offline("b1", "dust", actor="lab")
+    board_commands.take_board_offline("b1", "dust", actor="lab")
     assert "reserved</span> then" in text(ada.get(BOARDS))
-    found = commands.load_board("b1")
+    found = loading.load_board("b1")
     events = boards.quarantine(found.state, 57, "a qemu runs")
     store.append(Append(stream=found.stream, expected=found.version, events=events), meta=Meta(actor="lab"))
     response = ada.post(f"{BOARDS}b1/do/online/", {"reason": ""})
@@ -302,7 +302,7 @@ def test_history_is_the_event_stream(ada: Client) -> None:
 
 def test_history_comes_in_pages(ada: Client) -> None:
     for number in range(110):
-        commands.set_board_health("b1", "good", f"check {number}", actor="lab")
+        board_commands.set_board_health("b1", "good", f"check {number}", actor="lab")
     first = ada.get(f"{BOARDS}b1/history/")
     assert len(first.context["page"]) == 100
     last = ada.get(f"{BOARDS}b1/history/?p=2")
@@ -343,7 +343,7 @@ def test_what_nobody_has_gives_a_way_back(ada: Client) -> None:
 
 def test_lists_are_filtered_and_searched(ada: Client) -> None:
     register_board("b2", tags=["sata"], description="rack B2")
-    commands.take_board_offline("b2", "dust", actor="lab")
+    board_commands.take_board_offline("b2", "dust", actor="lab")
 
     def found(query: str) -> list[str]:
         return [row.name for row in ada.get(f"{BOARDS}?{query}").context["cl"].result_list]
@@ -430,8 +430,8 @@ def test_a_base_of_the_wrong_kind_is_refused_at_its_field(ada: Client) -> None:
 
 
 def test_a_change_that_would_break_a_board_is_refused_at_the_line_with_the_board(ada: Client) -> None:
-    commands.change_device_type("ssh-host", config={**HOST_TYPE, **HOST}, actor="lab")
-    commands.change_board("b1", config={"boot": {"address": ""}}, actor="lab")
+    type_commands.change_device_type("ssh-host", config={**HOST_TYPE, **HOST}, actor="lab")
+    board_commands.change_board("b1", config={"boot": {"address": ""}}, actor="lab")
     address = f"{TYPES}ssh-host/change/"
     config = "runs: [kvm]\nssh:\n  user: lab\n  host: ''\nboot:\n  address: 'inet (.*)'\n"
     response = ada.post(address, form_of(ada, address) | {"config": config})
@@ -461,7 +461,7 @@ def test_a_board_is_checked_from_the_admin(ada: Client) -> None:
         "actions": [{"command": "dummy_deploy", "parameters": {"role": "host"}}, shell],
     }
     health = {"definition": json.dumps(definition)}
-    commands.change_board("b1", config={**HOST, "health": health}, actor="lab")
+    board_commands.change_board("b1", config={**HOST, "health": health}, actor="lab")
     assert "do/check/" in text(ada.get(f"{BOARDS}b1/change/"))
     response = ada.post(f"{BOARDS}b1/do/check/", {"reason": "pale"}, follow=True)
     assert messages(response) == ["Board b1 is to be checked."]

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from devices import commands
+from devices import type_commands
 from devices.management.cli import operator
 from devices.models import Board
 from lab.eventstore.store import store
@@ -101,7 +101,9 @@ def test_who_has_no_name_is_still_somebody(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_device_type_is_shown_with_what_it_is_based_on() -> None:
     register_types()
     register_board("b1")
-    commands.register_device_type("big", "vm", "More\nmemory.", {"memory": 4096}, base="kvm", actor="lab")
+    type_commands.register_device_type(
+        "big", "vm", "More\nmemory.", {"memory": 4096}, base="kvm", actor="lab"
+    )
     shown = manage("device_type", "big", "show").splitlines()
     assert shown[:3] == ["big: a type of virtual machines", "  based on    kvm", "  about       More"]
     assert any(line.split() == ["memory", "4096", "device", "type", "big"] for line in shown)

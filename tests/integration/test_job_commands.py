@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, Permission
 from django_q.models import OrmQ
 
-from devices import commands as inventory
+from devices import board_commands
 from devices import queries as boards
 from jobs import commands, queries
 from jobs.domain.definition.model import Invalid
@@ -239,6 +239,6 @@ def test_resubmission_offers_the_very_text_and_links_both_ways() -> None:
 def test_a_board_taken_offline_meanwhile_stays_out_of_use_when_the_job_ends() -> None:
     make_inventory("alpha")
     _, recorder = started(make_user())
-    inventory.take_board_offline("alpha", "smells of smoke", actor="lab")
+    board_commands.take_board_offline("alpha", "smells of smoke", actor="lab")
     recorder.finish(outcome="complete")
     assert boards.board("alpha").state == "offline"

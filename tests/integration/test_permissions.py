@@ -15,8 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from devices import access as rights
 from devices import availability as waking
-from devices import commands as inventory
-from devices import seen
+from devices import board_commands, deciding, seen, type_commands
 from devices.domain.events import BoardAccessChanged, DeviceTypeAccessChanged
 from devices.models import Board
 from jobs import access, availability, commands, queries
@@ -42,11 +41,11 @@ def kernel() -> Group:
 
 
 def lists(board: str, reason: str = "", **access: list[str]) -> None:
-    inventory.change_board_access(board, access, reason, actor="lab")
+    board_commands.change_board_access(board, access, reason, actor="lab")
 
 
 def type_lists(name: str, **access: list[str]) -> None:
-    inventory.change_device_type_access(name, access, actor="lab")
+    type_commands.change_device_type_access(name, access, actor="lab")
 
 
 def problem(user: User, text: str) -> tuple[str, str]:
@@ -101,7 +100,7 @@ def test_what_one_may_not_view_is_no_board_and_no_type(erika: User) -> None:
     assert unknown[0].startswith("there is no board")
     assert unknown[1] == "one of alpha"
     with pytest.raises(NotFound, match="There is no board 'beta'"):
-        inventory.take_board_offline("beta", "x", actor=erika)
+        board_commands.take_board_offline("beta", "x", actor=erika)
     type_lists("bench", view=["nobody"])
     assert problem(erika, definition())[0].startswith("there is no board type")
     assert availability.availability(erika)["board_types"] == []
@@ -163,16 +162,16 @@ def test_a_handler_handles_and_only_an_administrator_changes(kernel: Group) -> N
     harry, ada = make_user("harry"), make_user("ada")
     ada.groups.add(kernel)
     lists("alpha", handle=["user:harry"], administer=["group:kernel"])
-    inventory.take_board_offline("alpha", "dust", actor=harry)
+    board_commands.take_board_offline("alpha", "dust", actor=harry)
     words = "may not change board alpha: that needs the permission devices.change_board, or the right to"
     with pytest.raises(NotPermitted, match=words):
-        inventory.change_board("alpha", description="x", actor=harry)
-    inventory.change_board("alpha", description="x", actor=ada)
+        board_commands.change_board("alpha", description="x", actor=harry)
+    board_commands.change_board("alpha", description="x", actor=ada)
     make = "may not make board alpha one of the type other"
-    inventory.register_device_type("other", "board", "", {}, actor="lab")
+    type_commands.register_device_type("other", "board", "", {}, actor="lab")
     with pytest.raises(NotPermitted, match=make):
-        inventory.change_board("alpha", device_type="other", actor=ada)
-    inventory.retire_board("alpha", "burnt", actor=ada)
+        board_commands.change_board("alpha", device_type="other", actor=ada)
+    board_commands.retire_board("alpha", "burnt", actor=ada)
 
 
 def test_a_permission_of_the_lab_is_not_one_to_retire() -> None:
@@ -181,27 +180,27 @@ def test_a_permission_of_the_lab_is_not_one_to_retire() -> None:
     carl.user_permissions.add(Permission.objects.get(codename="change_board"))
     carl = User.objects.get(pk=carl.pk)
     lists("alpha", view=["nobody"])
-    inventory.take_board_offline("alpha", "dust", actor=carl)
+    board_commands.take_board_offline("alpha", "dust", actor=carl)
     with pytest.raises(NotPermitted, match=r"devices\.delete_board"):
-        inventory.retire_board("alpha", "x", actor=carl)
+        board_commands.retire_board("alpha", "x", actor=carl)
     lists("alpha", administer=["user:carl"])
-    inventory.retire_board("alpha", "x", actor=carl)
+    board_commands.retire_board("alpha", "x", actor=carl)
 
 
 def test_nobody_reads_a_type_by_basing_something_on_it(erika: User) -> None:
     make_inventory("alpha")
-    inventory.register_device_type(
+    type_commands.register_device_type(
         "secret", "board", "", {"ssh": {"host": "10.9.8.7"}}, access={"view": ["nobody"]}, actor="lab"
     )
     type_lists("bench", administer=["user:erika"])
     with pytest.raises(NotFound, match="There is no device type 'secret'"):
-        inventory.change_device_type("bench", base="secret", actor=erika)
+        type_commands.change_device_type("bench", base="secret", actor=erika)
     Group.objects.create(name="kernel")
     type_lists("secret", administer=["group:kernel"])
     with pytest.raises(
         NotPermitted, match=r"erika may not base .* which the group kernel or the lab's admin"
     ):
-        inventory.change_device_type("bench", base="secret", actor=erika)
+        type_commands.change_device_type("bench", base="secret", actor=erika)
     erika.user_permissions.add(
         *Permission.objects.filter(
             codename__in=["add_devicetype", "add_board"], content_type__app_label="devices"
@@ -209,14 +208,16 @@ def test_nobody_reads_a_type_by_basing_something_on_it(erika: User) -> None:
     )
     erika = User.objects.get(pk=erika.pk)
     with pytest.raises(NotPermitted, match="may not base a device type on secret"):
-        inventory.register_device_type("mine", "board", "", {}, base="secret", actor=erika)
+        type_commands.register_device_type("mine", "board", "", {}, base="secret", actor=erika)
     with pytest.raises(NotPermitted, match="may not register a board of the type secret"):
-        inventory.register_board("mine", "secret", "default", [], "", {}, actor=erika)
+        board_commands.register_board("mine", "secret", "default", [], "", {}, actor=erika)
     with pytest.raises(NotPermitted, match="may not register a board of the type secret"):
-        inventory.register_board("mine", "secret", "default", [], "", {}, cloned_from="alpha", actor=erika)
+        board_commands.register_board(
+            "mine", "secret", "default", [], "", {}, cloned_from="alpha", actor=erika
+        )
     type_lists("secret", administer=["user:erika"])
-    inventory.register_device_type("mine", "board", "", {}, base="secret", actor=erika)
-    inventory.change_device_type("mine", description="As before.", base="secret", actor="lab")
+    type_commands.register_device_type("mine", "board", "", {}, base="secret", actor=erika)
+    type_commands.change_device_type("mine", description="As before.", base="secret", actor="lab")
 
 
 def test_lists_name_those_who_exist_and_nobody_shuts_himself_out() -> None:
@@ -224,15 +225,15 @@ def test_lists_name_those_who_exist_and_nobody_shuts_himself_out() -> None:
     ada = make_user("ada")
     lists("alpha", administer=["user:ada"])
     with pytest.raises(Rejected, match="there is no user 'aad'"):
-        inventory.change_board_access("alpha", {"use": ["user:aad"]}, actor=ada)
+        board_commands.change_board_access("alpha", {"use": ["user:aad"]}, actor=ada)
     with pytest.raises(Rejected, match="there is no group 'ada'"):
-        inventory.change_board_access("alpha", {"use": ["group:ada"]}, actor=ada)
+        board_commands.change_board_access("alpha", {"use": ["group:ada"]}, actor=ada)
     with pytest.raises(Rejected, match="you could not change it back: keep user:ada"):
-        inventory.change_board_access("alpha", {"use": ["user:ada"]}, actor=ada)
-    inventory.change_board_access("alpha", {"use": ["nobody"], "administer": ["user:ada"]}, actor=ada)
+        board_commands.change_board_access("alpha", {"use": ["user:ada"]}, actor=ada)
+    board_commands.change_board_access("alpha", {"use": ["nobody"], "administer": ["user:ada"]}, actor=ada)
     User.objects.filter(username="ada").delete()
     kept = {"use": ["everybody"], "administer": ["user:ada"]}
-    inventory.change_board_access("alpha", kept, actor="lab")  # who was there may stay
+    board_commands.change_board_access("alpha", kept, actor="lab")  # who was there may stay
     assert Board.objects.get(pk="alpha").access == kept
 
 
@@ -240,8 +241,8 @@ def test_two_who_change_the_lists_do_not_overwrite_each_other() -> None:
     make_inventory("alpha")
     seen_version = Board.objects.get(pk="alpha").version
     lists("alpha", "lent", use=["nobody"])
-    with pytest.raises(inventory.EditedMeanwhile, match="lab changed who may do what with it"):
-        inventory.change_board_access("alpha", {}, actor="lab", expected_version=seen_version)
+    with pytest.raises(deciding.EditedMeanwhile, match="lab changed who may do what with it"):
+        board_commands.change_board_access("alpha", {}, actor="lab", expected_version=seen_version)
 
 
 def test_the_history_tells_who_changed_what_to_those_who_may_know() -> None:
@@ -257,7 +258,9 @@ def test_the_history_tells_who_changed_what_to_those_who_may_know() -> None:
 def test_a_board_may_be_closed_from_its_first_moment_and_rebuilding_keeps_the_lists(erika: User) -> None:
     make_inventory("alpha")
     type_lists("kvm", use=["user:erika"])
-    inventory.register_board("hush", "bench", "default", [], "", {}, access={"view": ["nobody"]}, actor="lab")
+    board_commands.register_board(
+        "hush", "bench", "default", [], "", {}, access={"view": ["nobody"]}, actor="lab"
+    )
     assert not rights.may(erika, "view", "hush")
     call_command("rebuild_projections", verbosity=0)
     assert Board.objects.get(pk="hush").access == {"view": ["nobody"]}
@@ -268,7 +271,7 @@ def test_a_board_may_be_closed_from_its_first_moment_and_rebuilding_keeps_the_li
 
 def test_the_lists_of_the_lab_hold_where_nothing_else_is_said(erika: User, settings: Any) -> None:
     make_inventory("alpha", "beta")
-    inventory.register_device_type("special", "board", "", {}, base="bench", actor="lab")
+    type_commands.register_device_type("special", "board", "", {}, base="bench", actor="lab")
     add_board("gamma", host_type="special")
     type_lists("bench", handle=["user:erika"])
     lists("beta", use=["everybody"])

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from devices import by_hand, queries
-from devices import commands as inventory
+from devices import board_commands, by_hand, queries, type_commands
 from lab.kernel.errors import NotPermitted, Rejected
 from tests.support.jobs import BOARD_CONFIG, make_user
 from tests.support.switches import Relay
@@ -29,10 +28,10 @@ def relay(tmp_path: Path) -> Relay:
 
 
 def register(power: dict[str, Any]) -> None:
-    inventory.register_device_type(
+    type_commands.register_device_type(
         "bench", "board", "", {**BOARD_CONFIG, "power": power, "runs": []}, actor="lab"
     )
-    inventory.register_board("alpha", "bench", "default", [], "", {}, actor="lab")
+    board_commands.register_board("alpha", "bench", "default", [], "", {}, actor="lab")
 
 
 def manage(*words: str) -> str:
@@ -42,7 +41,7 @@ def manage(*words: str) -> str:
 
 
 def test_the_power_of_a_board_that_is_offline_is_switched_and_recorded(relay: Relay) -> None:
-    inventory.take_board_offline("alpha", "new cable", actor="lab")
+    board_commands.take_board_offline("alpha", "new cable", actor="lab")
 
     assert manage("on") == "Board alpha: done; power is on.\n"
     assert relay.powered()
@@ -67,7 +66,7 @@ def test_the_power_of_a_board_that_a_job_could_get_is_left_alone(relay: Relay) -
 
 
 def test_a_switch_that_fails_says_why_and_nothing_is_recorded(relay: Relay) -> None:
-    inventory.take_board_offline("alpha", "new cable", actor="lab")
+    board_commands.take_board_offline("alpha", "new cable", actor="lab")
     relay.be("refuse")
 
     with pytest.raises(
@@ -83,7 +82,7 @@ def test_a_switch_that_fails_says_why_and_nothing_is_recorded(relay: Relay) -> N
 
 def test_a_board_without_a_switch_says_so() -> None:
     register({})
-    inventory.take_board_offline("alpha", "new cable", actor="lab")
+    board_commands.take_board_offline("alpha", "new cable", actor="lab")
 
     with pytest.raises(
         CommandError, match=r"Board alpha has no power switch: its configuration has no power\."
@@ -92,7 +91,7 @@ def test_a_board_without_a_switch_says_so() -> None:
 
 
 def test_only_who_keeps_boards_switches_them(relay: Relay) -> None:
-    inventory.take_board_offline("alpha", "new cable", actor="lab")
+    board_commands.take_board_offline("alpha", "new cable", actor="lab")
 
     with pytest.raises(NotPermitted):
         by_hand.switch_power("alpha", "on", actor=make_user("guest"))

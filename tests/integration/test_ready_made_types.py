@@ -7,7 +7,7 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
-from devices import commands, queries, ready_made
+from devices import board_commands, queries, ready_made, type_commands
 from devices.domain.config import BoardConfig, VmTypeConfig
 from devices.domain.parse_config import checked_board_config
 from devices.domain.placeholders import named
@@ -46,7 +46,7 @@ def test_all_are_loaded_and_valid_and_a_second_time_changes_nothing() -> None:
 )
 def test_a_board_of_each_type_needs_to_say_only_where_it_is(name: str) -> None:
     load(name)
-    commands.register_board("b1", name, "default", [], "", WHAT_A_BOARD_ADDS, actor="lab")
+    board_commands.register_board("b1", name, "default", [], "", WHAT_A_BOARD_ADDS, actor="lab")
     config = queries.effective_config("b1")
     assert isinstance(config, BoardConfig)
     if name.endswith("-board") or name == "u-boot-arm":
@@ -86,7 +86,7 @@ def test_a_list_tells_what_there_is() -> None:
 
 def test_what_an_administrator_changed_is_kept_and_told_unless_it_shall_be_replaced() -> None:
     load("kvm")
-    commands.change_device_type(
+    type_commands.change_device_type(
         "qemu-vm-x86-64", config={"qemu": "q", "machine": "m", "cpu": "c"}, actor="lab"
     )
     told = load("kvm")
@@ -110,16 +110,16 @@ def test_a_newer_file_updates_a_type_that_nobody_changed(monkeypatch: pytest.Mon
 
 
 def test_a_type_that_an_administrator_made_under_the_same_name_is_kept() -> None:
-    commands.register_device_type("ssh-host", "board", "Mine.", {"kvm": "never"}, actor="lab")
+    type_commands.register_device_type("ssh-host", "board", "Mine.", {"kvm": "never"}, actor="lab")
     assert "kept" in load("ssh-host")
-    commands.register_device_type("kvm", "board", "Not what you think.", {}, actor="lab")
+    type_commands.register_device_type("kvm", "board", "Not what you think.", {}, actor="lab")
     with pytest.raises(CommandError, match=r"Could not be loaded: kvm"):
         load("kvm", "--replace")
 
 
 def test_what_is_retired_stays_retired() -> None:
-    commands.register_device_type("ssh-host", "board", "Mine.", {}, actor="lab")
-    commands.retire_device_type("ssh-host", "no longer", actor="lab")
+    type_commands.register_device_type("ssh-host", "board", "Mine.", {}, actor="lab")
+    type_commands.retire_device_type("ssh-host", "no longer", actor="lab")
     with pytest.raises(CommandError, match="ssh-host"):
         load("ssh-host")
 

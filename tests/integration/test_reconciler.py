@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from devices import commands as inventory
+from devices import board_commands
 from devices import queries as boards
 from jobs import commands, leases, reconciler, tasks
 from jobs.models import Job, KeyboardInput, Lease
@@ -168,14 +168,14 @@ def recover(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], str]:
 
 def test_a_board_that_is_not_clean_stays_quarantined(recover: Callable[[int], str]) -> None:
     number = lost()
-    inventory.change_board("alpha", config={"ssh": {"host": "192.0.2.66", "user": "lab"}}, actor="lab")
+    board_commands.change_board("alpha", config={"ssh": {"host": "192.0.2.66", "user": "lab"}}, actor="lab")
     assert recover(number) == "board alpha stays quarantined: processes: a zombie"
     assert boards.board("alpha").state == "quarantined"
 
 
 def test_a_board_that_was_taken_offline_by_somebody_is_not_touched(recover: Callable[[int], str]) -> None:
     number, recorder = started(make_user())
-    inventory.take_board_offline("alpha", "smells of smoke", actor="lab")
+    board_commands.take_board_offline("alpha", "smells of smoke", actor="lab")
     commands.lose_job(number, recorder.fence, "silence")
     assert "does not wait" in recover(number)
     assert boards.board("alpha").state == "quarantined"
@@ -183,7 +183,7 @@ def test_a_board_that_was_taken_offline_by_somebody_is_not_touched(recover: Call
 
 def test_a_board_that_somebody_put_to_use_meanwhile_is_not_touched(recover: Callable[[int], str]) -> None:
     number = lost()
-    inventory.bring_board_online("alpha", "looked at it", actor="lab")
+    board_commands.bring_board_online("alpha", "looked at it", actor="lab")
     assert "does not wait" in recover(number)
     assert not commands.return_board(number, "")
     assert boards.board("alpha").free

@@ -10,9 +10,9 @@ import pytest
 from django.apps import apps
 from django.core.management import call_command
 
-from devices import commands, queries
-from devices.commands import load_board
+from devices import board_commands, queries
 from devices.domain import board as boards
+from devices.loading import load_board
 from devices.models import Span
 from devices.reservations import reservations, stretches, used
 from lab.eventstore.store import store
@@ -50,17 +50,17 @@ def told() -> list[tuple[str, int | None, bool, str]]:
 
 def test_what_a_job_had_and_why_a_board_was_out_are_stretches_side_by_side() -> None:
     hold(7)
-    commands.take_board_offline("b1", "fan is loud", actor="lab")
-    commands.take_board_offline("b1", "fan is broken", actor="lab")
+    board_commands.take_board_offline("b1", "fan is loud", actor="lab")
+    board_commands.take_board_offline("b1", "fan is broken", actor="lab")
     leave(7, "ended")
-    commands.bring_board_online("b1", actor="lab")
-    commands.set_board_health("b1", "bad", "no prompt", job=8, actor="lab")
+    board_commands.bring_board_online("b1", actor="lab")
+    board_commands.set_board_health("b1", "bad", "no prompt", job=8, actor="lab")
     assert told() == [
         ("job", 7, False, "ended"),
         ("offline", None, False, "fan is broken"),
         ("unhealthy", 8, True, "no prompt"),
     ]
-    commands.set_board_health("b1", "good", actor="lab")
+    board_commands.set_board_health("b1", "good", actor="lab")
     hold(9)
     do(lambda state: boards.quarantine(state, 9, "two disks are left"))
     assert [one[:3] for one in told()][2:] == [
@@ -68,7 +68,7 @@ def test_what_a_job_had_and_why_a_board_was_out_are_stretches_side_by_side() -> 
         ("job", 9, False),
         ("quarantined", None, True),
     ]
-    commands.retire_board("b1", "sold", actor="lab")
+    board_commands.retire_board("b1", "sold", actor="lab")
     assert not any(lasts for _, _, lasts, _ in told())
 
 
@@ -83,9 +83,9 @@ def test_past_stretches_are_drawn_from_the_log_by_a_rebuild_and_by_the_migration
         hold(job + 10, "b2")
         leave(job, "done")
         leave(job + 10, name="b2")
-    commands.take_board_offline("b1", "moved", actor="lab")
-    commands.take_board_offline("b1", "moved again", actor="lab")
-    commands.set_board_health("b2", "bad", "no prompt", actor="lab")
+    board_commands.take_board_offline("b1", "moved", actor="lab")
+    board_commands.take_board_offline("b1", "moved again", actor="lab")
+    board_commands.set_board_health("b2", "bad", "no prompt", actor="lab")
     hold_again = spans()
     call_command("rebuild_projections", verbosity=0)
     assert spans() == hold_again
@@ -131,12 +131,12 @@ def test_a_page_of_the_history_says_what_the_whole_history_says(
         hold(job)
         leave(job)
         if job % 3 == 0:
-            commands.take_board_offline("b1", f"look at it after {job}", actor="lab")
-            commands.take_board_offline("b1", f"still, after {job}", actor="lab")
-            commands.set_board_health("b1", "good" if job % 2 else "bad", f"found {job}", actor="lab")
-            commands.change_board("b1", description=f"changed {job}", actor="lab")
-            commands.bring_board_online("b1", "seen", actor="lab")
-            commands.set_board_health("b1", "good", actor="lab")
+            board_commands.take_board_offline("b1", f"look at it after {job}", actor="lab")
+            board_commands.take_board_offline("b1", f"still, after {job}", actor="lab")
+            board_commands.set_board_health("b1", "good" if job % 2 else "bad", f"found {job}", actor="lab")
+            board_commands.change_board("b1", description=f"changed {job}", actor="lab")
+            board_commands.bring_board_online("b1", "seen", actor="lab")
+            board_commands.set_board_health("b1", "good", actor="lab")
     whole = queries.board_history("b1")
     paged = []
     before = None

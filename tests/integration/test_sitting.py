@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from devices import commands, errand_records, queries, sitting
+from devices import board_commands, errand_records, queries, sitting
 from jobs import commands as job_commands
 from lab.demo.sshd import SshServer
 from lab.kernel.errors import NotPermitted, Rejected
@@ -74,7 +74,7 @@ class Person:
 
 def register(**config: Any) -> None:
     make_inventory("alpha")
-    commands.change_board("alpha", config=config, actor="lab")
+    board_commands.change_board("alpha", config=config, actor="lab")
 
 
 def sit(person: Person, **more: Any) -> Path:
@@ -169,7 +169,7 @@ def test_who_may_not_and_what_cannot_be_is_said(serial: DeviceBoard, tmp_path: P
         sit(Person(), power="on")
     with pytest.raises(Rejected, match="up to 24 hours"):
         sit(Person(), seconds=10**6)
-    commands.change_board("alpha", config={"console": {"url": str(tmp_path / "none")}}, actor="lab")
+    board_commands.change_board("alpha", config={"console": {"url": str(tmp_path / "none")}}, actor="lab")
     with pytest.raises(Rejected, match="Board alpha: the console cannot be opened"):
         sit(Person())
     assert queries.board("alpha").free
@@ -191,7 +191,7 @@ def test_it_ends_with_its_time_and_when_somebody_takes_the_board_away(
     monkeypatch.setattr(sitting, "LOOK_EVERY", 0.0)
 
     def release() -> None:
-        commands.release_board("alpha", "I need it", actor="lab")
+        board_commands.release_board("alpha", "I need it", actor="lab")
 
     with pytest.raises(Rejected, match="somebody took the board away"):
         sit(Person(release, *waiting))

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
-from devices import commands as inventory
+from devices import board_commands
 from jobs import commands
 from jobs.availability import availability
 from jobs.domain.definition.validate import validate
@@ -36,7 +36,7 @@ def asked(client: Client) -> dict[str, Any]:
 def test_boards_are_told_with_what_is_free_and_who_waits(client: Client, erika: User) -> None:
     for _ in range(3):
         jobs.submit(erika, jobs.definition(board="alpha"))
-    inventory.take_board_offline("beta", "a new fan", actor="lab")
+    board_commands.take_board_offline("beta", "a new fan", actor="lab")
     commands.schedule()
     (bench,) = asked(client)["board_types"]
     assert (bench["name"], bench["free"], bench["queued"], bench["runs"]) == ("bench", 0, 2, ["kvm"])

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from devices import commands as inventory
+from devices import board_commands
 from jobs import commands as job_commands
 from jobs import mail
 from jobs.domain.webhooks import TEST
@@ -130,11 +130,11 @@ def test_nobody_is_told_what_he_may_not_see_even_if_he_could_before(erika: User,
 @here
 def test_how_boards_are_reached_is_told_to_those_only_who_keep_them(erika: User, receiver: Receiver) -> None:
     hook = hook_to(receiver, erika, mine=False, types=["board.*"], board="alpha")
-    inventory.change_board("alpha", config={"ssh": {"host": "192.0.2.77"}}, actor="lab")
+    board_commands.change_board("alpha", config={"ssh": {"host": "192.0.2.77"}}, actor="lab")
     deliver()
     assert "192.0.2.77" not in str(receiver.came)
     User.objects.filter(pk=erika.pk).update(is_superuser=True, is_staff=True)
-    inventory.change_board("alpha", config={"ssh": {"host": "192.0.2.78"}}, actor="lab")
+    board_commands.change_board("alpha", config={"ssh": {"host": "192.0.2.78"}}, actor="lab")
     deliver()
     assert "192.0.2.78" in str(receiver.came)
     message = hook.messages.select_related("hook__user").latest("id")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from django.contrib.auth.models import User
 
-from devices import commands as inventory
+from devices import board_commands, type_commands
 from jobs import commands
 from jobs.domain.events import Fact, PhaseStarted, ResultReported
 from jobs.recorder import Recorder
@@ -19,8 +19,8 @@ VM_CONFIG = {"qemu": "qemu-system-x86_64", "machine": "q35", "cpu": "qemu64"}
 
 def make_inventory(*boards: str, host_type: str = "bench", site: str = "default") -> None:
     """Register the VM type kvm, a board type that runs it, and its boards (``alpha`` if none is named)."""
-    inventory.register_device_type("kvm", "vm", "", VM_CONFIG, actor="lab")
-    inventory.register_device_type(host_type, "board", "", BOARD_CONFIG, actor="lab")
+    type_commands.register_device_type("kvm", "vm", "", VM_CONFIG, actor="lab")
+    type_commands.register_device_type(host_type, "board", "", BOARD_CONFIG, actor="lab")
     for name in boards or ("alpha",):
         add_board(name, host_type=host_type, site=site)
 
@@ -28,7 +28,7 @@ def make_inventory(*boards: str, host_type: str = "bench", site: str = "default"
 def add_board(
     name: str, *, host_type: str = "bench", site: str = "default", tags: Sequence[str] = ()
 ) -> None:
-    inventory.register_board(name, host_type, site, list(tags), "", {}, actor="lab")
+    board_commands.register_board(name, host_type, site, list(tags), "", {}, actor="lab")
 
 
 def definition(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.contrib.auth.models import User
 
-from devices import commands
+from devices import board_commands, type_commands
 from lab.demo import lab
 from lab.demo.images import ARCHITECTURES, GuestImages
 from lab.demo.sshd import SshServer
@@ -36,16 +36,16 @@ def seed(found: dict[str, str]) -> str:
         ("kvm-hasty", "Gives up soon.", {"boot_timeout": int(found["hasty"])}),
         ("kvm-wrapped", "Looked at.", {"qemu": found["wrapper"]}),
     ):
-        commands.register_device_type(
+        type_commands.register_device_type(
             name, "vm", description, dict(own), base="kvm", actor="lab", cause="test"
         )
-    commands.change_device_type(
+    type_commands.change_device_type(
         lab.HOST_TYPE,
         config={"runs": [*lab.VM_TYPES, "kvm-hasty", "kvm-wrapped"], "deploy": "none"},
         actor="lab",
         cause="test",
     )
-    commands.register_device_type(
+    type_commands.register_device_type(
         "unreachable",
         "board",
         "Nobody listens there.",
@@ -56,7 +56,7 @@ def seed(found: dict[str, str]) -> str:
     config = lab.host(server, Path(found["work_dir"]))
     config["ssh"]["port"] = int(found["closed_port"])
     config["connect_timeout"] = 5
-    commands.register_board(
+    board_commands.register_board(
         "nobody-home", "unreachable", "default", [], "", config, actor="lab", cause="test"
     )
     user = User.objects.create_superuser("engineer", "engineer@example.org", found["password"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from devices import by_hand, checking, commands, errand_records, errands, queries, seen, sitting
+from devices import board_commands, by_hand, checking, errand_records, errands, queries, seen, sitting
 from devices.domain.access import RIGHTS, WORDS
 from devices.domain.config_text import read_config
 from devices.domain.history import Entry
@@ -108,7 +108,7 @@ class Command(BaseCommand):
             return
         if do == "clone":
             config = read_config(options["config"]).config
-            commands.clone_board(name, options["new"], config, actor=operator(), cause="cli")
+            board_commands.clone_board(name, options["new"], config, actor=operator(), cause="cli")
             self.stdout.write(_state(queries.board(options["new"])))
             return
         if do == "access":
@@ -117,19 +117,19 @@ class Command(BaseCommand):
         reason, actor = options["reason"], operator()
         match do:
             case "offline":
-                commands.take_board_offline(name, reason, actor=actor, cause="cli")
+                board_commands.take_board_offline(name, reason, actor=actor, cause="cli")
             case "online":
-                commands.bring_board_online(name, reason, actor=actor, cause="cli")
+                board_commands.bring_board_online(name, reason, actor=actor, cause="cli")
             case "check":
-                commands.request_board_check(name, reason, actor=actor, cause="cli")
+                board_commands.request_board_check(name, reason, actor=actor, cause="cli")
                 if (job := checking.queue(name)) is not None:
                     self.stdout.write(f"Job {job} checks the health of board {name}.")
             case "release":
-                commands.release_board(name, reason, actor=actor, cause="cli")
+                board_commands.release_board(name, reason, actor=actor, cause="cli")
             case "retire":
-                commands.retire_board(name, reason, actor=actor, cause="cli")
+                board_commands.retire_board(name, reason, actor=actor, cause="cli")
             case "health":
-                commands.set_board_health(name, options["health"], reason, actor=actor, cause="cli")
+                board_commands.set_board_health(name, options["health"], reason, actor=actor, cause="cli")
         self.stdout.write(_state(queries.board(name)))
 
     def _console(self, name: str, power: str, minutes: float) -> None:
@@ -174,7 +174,7 @@ def _access(name: str, options: dict[str, Any]) -> str:
         lists: dict[str, list[str]] = dict(found.own or {})
         for right, text in given.items():
             lists[right] = [entry.strip() for entry in text.split(",") if entry.strip()]
-        commands.change_board_access(name, lists, options["reason"], actor=operator(), cause="cli")
+        board_commands.change_board_access(name, lists, options["reason"], actor=operator(), cause="cli")
         found = seen.board_access(LAB, name)
     own, effective = found.own or {}, found.effective or {}
     rows = []

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, Group, User
 
-from devices import commands as inventory
+from devices import board_commands, type_commands
 from devices.images import commands as library
 from jobs import commands, console_log, saved_views
 from jobs.domain.events import AttachmentKept, PhaseEnded
@@ -173,15 +173,15 @@ class Scene:
 
     def _stock(self) -> None:
         make_inventory("spare")
-        inventory.retire_board("spare", "gone", actor="lab")
+        board_commands.retire_board("spare", "gone", actor="lab")
         config = BOARD_CONFIG | {"ssh": {"host": "192.0.2.77", "user": "lab"}}
-        inventory.register_board("alpha", "bench", "default", [], "", config, actor="lab")
+        board_commands.register_board("alpha", "bench", "default", [], "", config, actor="lab")
         described = {**BOARD_CONFIG, "ssh": {"user": "lab", "key_file": "/mark-bench-setting", "host": "h"}}
-        inventory.change_device_type("bench", config=described, actor="lab")
+        type_commands.change_device_type("bench", config=described, actor="lab")
         veiled = {"view": ["group:viewers"]}
-        inventory.register_board("veiled", "bench", "default", [], "", {}, access=veiled, actor="lab")
-        inventory.take_board_offline("veiled", "dust", actor="lab")
-        inventory.register_device_type(
+        board_commands.register_board("veiled", "bench", "default", [], "", {}, access=veiled, actor="lab")
+        board_commands.take_board_offline("veiled", "dust", actor="lab")
+        type_commands.register_device_type(
             "hushhush",
             "board",
             "",
@@ -195,14 +195,16 @@ class Scene:
             "handle": ["group:handlers"],
             "administer": ["user:ada", "user:inge"],
         }
-        inventory.register_board("hush", "hushhush", "default", [], "", secret, access=lists, actor="lab")
+        board_commands.register_board(
+            "hush", "hushhush", "default", [], "", secret, access=lists, actor="lab"
+        )
 
     def _run(self) -> None:
         self._ended(PUBLIC, definition("mark-public", board="alpha"))
         self._ended(PRIVATE, definition("mark-private", board="alpha", visibility="private"))
         self._ended(SHARED, definition("mark-shared", board="alpha", visibility=["team"]))
         self._started(HIDDEN, definition("mark-hidden", host_type="hushhush"))
-        inventory.take_board_offline("alpha", "for the test", actor="lab")
+        board_commands.take_board_offline("alpha", "for the test", actor="lab")
         self.jobs[WAITING] = self._submit(definition("mark-waiting"))
         self.jobs[CLOSED_QUEUE] = self._submit(definition("mark-closed-queue", host_type="hushhush"))
 
