@@ -1,15 +1,18 @@
 """The inventory as a text: written for who may see it, brought in by the same commands as everything else.
 
-An import is all or nothing. A dry run does the same and undoes it, so what it tells is what would happen; it
-also tells the versions it has seen, which the real run takes, to refuse where somebody came in between.
+An import is all or nothing. What the text says is compared with what there is while others go on writing;
+what it adds and changes then goes in in one step. A dry run does the same and undoes it, so what it tells is
+what would happen; it also tells the versions it has seen, which the real run takes, to refuse where somebody
+came in between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from django.conf import settings
 from django.db import transaction
 
 from devices import board_commands, seen, type_commands
@@ -38,6 +41,8 @@ class Done:
     changes: Sequence[Change] = ()
     problems: Sequence[str] = ()
     """Why it is refused, in sentences."""
+    old: Mapping[str, Any] = field(default_factory=dict)
+    """What it was, by the keys of the text."""
 
     @property
     def key(self) -> str:
@@ -110,54 +115,67 @@ def import_text(
 ) -> Outcome:
     """Bring a text in, all of it or nothing; `expected`: the `versions` of the dry run that was looked at.
 
-    Raises `BadConfig` for a text that cannot be understood; what commands refuse is in the outcome.
+    Nobody else can write while entries go in, so what needs no writing is found out before, and how many may
+    go in at once has a limit. Raises `BadConfig` for a text that cannot be understood, `Rejected` for one
+    that adds and changes too much; what commands refuse is in the outcome.
     """
     read = texts.read(text)
+    looked_at = [_looked_at(one, read, expected, actor) for one in read.entries]
+    wanted = sum(one.doing in ("added", "changed") for one in looked_at)
+    most = settings.LABBOOK["MAX_IMPORT"]
+    if wanted > most:
+        raise Rejected(
+            f"This text adds or changes {wanted} types and boards; at most {most} go in at once, because "
+            "nobody else can write meanwhile. Bring it in in parts, types before the boards of them: "
+            "what a text does not name stays as it is."
+        )
+    if not wanted:
+        return Outcome(done=looked_at, applied=not dry_run and not any(one.problems for one in looked_at))
     with transaction.atomic():
-        done = [_brought_in(one, read, reason, expected, actor, cause) for one in read.entries]
+        done = [_brought_in(one, read, reason, actor, cause) for one in looked_at]
         applied = not dry_run and not any(one.doing == "refused" for one in done)
         if not applied:
             transaction.set_rollback(True)
     return Outcome(done=done, applied=applied)
 
 
-def _brought_in(
-    entry: Entry,
-    read: InventoryText,
-    reason: str,
-    expected: Mapping[str, int] | None,
-    actor: Actor,
-    cause: str,
-) -> Done:
+def _looked_at(entry: Entry, read: InventoryText, expected: Mapping[str, int] | None, actor: Actor) -> Done:
+    """Return what is to become of an entry as things stand."""
     present = _present(entry) if _may_know(entry, actor) else None
-    version = present[1] if present else 0
-    line = read.line(entry)
-    changes: list[Change] = []
+    old, version = present or ({}, 0)
+    found = Done(entry=entry, doing="added", version=version, line=read.line(entry))
     try:
         if present:
             _may_compare(entry, actor)
-        if expected is not None and expected.get(f"{entry.kind}/{entry.name}") != version:
+        if expected is not None and expected.get(found.key) != version:
             raise Rejected("Somebody changed it after you looked at the differences: look at them again.")
-        old = present[0] if present else {}
         new = {**old, **entry.values}
-        changes = differences(old, new)
-        if present and not changes and not _reordered(old, new):
-            return Done(entry=entry, doing="as it is", version=version, line=line)
-        if not present and texts.NEEDED[entry.kind] not in entry.values:
+        found = replace(found, changes=differences(old, new))
+        if present:
+            same = not found.changes and not _reordered(old, new)
+            return replace(found, doing="as it is" if same else "changed", old=old)
+        if texts.NEEDED[entry.kind] not in entry.values:
             raise Rejected(f"It is new: say its {texts.NEEDED[entry.kind]}.")
-        _bring_in(entry, old if present else None, reason, actor, cause)
-    except BadConfig as bad:
-        problems = read.sentences(entry, bad.problems)
-        return Done(
-            entry=entry, doing="refused", version=version, line=line, changes=changes, problems=problems
-        )
     except Rejected as exc:
-        told = f"Line {line}: {exc}" if line else str(exc)
-        return Done(
-            entry=entry, doing="refused", version=version, line=line, changes=changes, problems=[told]
-        )
-    doing: Doing = "changed" if present else "added"
-    return Done(entry=entry, doing=doing, version=version, line=line, changes=changes)
+        return _refused(found, exc)
+    return found
+
+
+def _brought_in(found: Done, read: InventoryText, reason: str, actor: Actor, cause: str) -> Done:
+    if found.doing not in ("added", "changed"):
+        return found
+    try:
+        _bring_in(found, reason, actor, cause)
+    except BadConfig as bad:
+        return replace(found, doing="refused", problems=read.sentences(found.entry, bad.problems))
+    except Rejected as exc:
+        return _refused(found, exc)
+    return found
+
+
+def _refused(found: Done, why: Rejected) -> Done:
+    told = f"Line {found.line}: {why}" if found.line else str(why)
+    return replace(found, doing="refused", problems=[told])
 
 
 def _may_know(entry: Entry, actor: Actor) -> bool:
@@ -177,9 +195,10 @@ def _may_compare(entry: Entry, actor: Actor) -> None:
         raise NotPermitted(f"You may not see the configuration of {entry.kind} {entry.name}.")
 
 
-def _bring_in(entry: Entry, old: Mapping[str, Any] | None, reason: str, actor: Actor, cause: str) -> None:
+def _bring_in(found: Done, reason: str, actor: Actor, cause: str) -> None:
+    entry, old = found.entry, found.old
     said = dict(entry.values)
-    if old is None:
+    if found.doing == "added":
         if entry.kind == "type":
             type_commands.register_device_type(
                 entry.name,
@@ -206,7 +225,13 @@ def _bring_in(entry: Entry, old: Mapping[str, Any] | None, reason: str, actor: A
         return
     if "kind" in said and said.pop("kind") != old["kind"]:
         raise Rejected(f"There is a type of that name for something else ({old['kind']}).")
-    told: dict[str, Any] = {"reason": reason, "actor": actor, "cause": cause}
+    # What was looked at is what is changed: an edit since then is refused.
+    told: dict[str, Any] = {
+        "reason": reason,
+        "actor": actor,
+        "cause": cause,
+        "expected_version": found.version,
+    }
     changed = {key: value for key, value in said.items() if value != old[key] and key != "access"}
     if entry.kind == "board" and "type" in changed:
         changed["device_type"] = changed.pop("type")
@@ -214,6 +239,8 @@ def _bring_in(entry: Entry, old: Mapping[str, Any] | None, reason: str, actor: A
         type_commands.change_device_type(entry.name, **changed, **told)
     elif changed:
         board_commands.change_board(entry.name, **changed, **told)
+    if changed:
+        del told["expected_version"]  # this transaction has changed it itself, and nobody else can have
     if "access" in said and said["access"] != old["access"]:
         change = (
             type_commands.change_device_type_access

@@ -233,6 +233,8 @@ LABBOOK: dict[str, Any] = {
     "TEMPLATES": env_str("LABBOOK_TEMPLATES"),
     "MAX_TIMEOUT": env_int("LABBOOK_MAX_TIMEOUT", 24 * 3600),
     "MAX_VMS": env_int("LABBOOK_MAX_VMS", 16),
+    # Types and boards that one text may add or change: while they go in, nobody else can write.
+    "MAX_IMPORT": env_int("LABBOOK_MAX_IMPORT", 250),
     "MAX_DEFINITION_BYTES": env_int("LABBOOK_MAX_DEFINITION_BYTES", 1024 * 1024),
     # A file that is uploaded to the image library.
     "MAX_IMAGE_BYTES": env_int("LABBOOK_MAX_IMAGE_BYTES", 32 * 1024**3),

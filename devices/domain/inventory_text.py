@@ -22,7 +22,10 @@ from devices.domain.parse_config import BadConfig, ConfigProblem
 
 LARGEST = 2 * 1024 * 1024
 """Characters: a thousand boards and more."""
+MOST = 2000
+"""Types and boards that one text may name."""
 FORMAT = 1
+REFUSED = "The text cannot be imported."
 Kind = Literal["type", "board"]
 SECTIONS: dict[Kind, str] = {"type": "types", "board": "boards"}
 
@@ -107,7 +110,12 @@ def read(text: str) -> InventoryText:
         ConfigProblem(path="", message=found.sentence(problem)) for problem in _problems(found.config)
     ]
     if problems:
-        raise BadConfig(problems, first="The text cannot be imported.")
+        raise BadConfig(problems, first=REFUSED)
+    named = sum(len(found.config.get(section) or {}) for section in SECTIONS.values())
+    if named > MOST:
+        message = f"the text names {named} types and boards, and may name {MOST}"
+        hint = "bring it in in parts: what a text does not name stays as it is"
+        raise BadConfig([ConfigProblem(path="", message=message, hint=hint)], first=REFUSED)
     entries = [
         Entry(kind=kind, name=name, values=values)
         for kind, section in SECTIONS.items()

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 
 from devices import board_commands, exchange, queries, type_commands
+from devices.domain import history, inventory_text
 from devices.domain.parse_config import BadConfig
 from devices.models import Board
 from lab.eventstore.store import store
-from lab.kernel.errors import NotFound
+from lab.kernel.errors import NotFound, Rejected
 from lab.tokens.models import make_token
 from tests.support.inventory import register_board, register_types
 from tests.support.jobs import make_user
@@ -93,6 +95,41 @@ def test_who_came_in_between_is_not_overwritten() -> None:
         ["Line 3: Somebody changed it after you looked at the differences: look at them again."]
     )
     assert Board.objects.get(pk="b1").description == "Bob's"
+
+
+def test_nobody_waits_while_a_text_is_compared_and_edits_meanwhile_are_not_overwritten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compare = history.differences
+    held: list[bool] = []
+    outside = len(connection.savepoint_ids)  # the test itself runs in a transaction
+
+    def edited_meanwhile(*args: Any) -> Any:
+        held.append(len(connection.savepoint_ids) > outside)
+        board_commands.change_board("b1", tags=["new"], actor="lab")
+        return compare(*args)
+
+    monkeypatch.setattr(exchange, "differences", edited_meanwhile)
+    text = "inventory: 1\nboards:\n  b1: {description: mine, access: {use: [everybody]}}\n"
+    outcome = bring(text)
+    assert (held, outcome.applied) == ([False], False)
+    assert "Line 3: Board b1 was edited after you opened it" in outcome.refused[0].problems[0]
+    monkeypatch.undo()
+    assert bring(text).summary == "1 changed"
+    row = Board.objects.get(pk="b1")
+    assert (row.description, row.tags, row.access) == ("mine", ["new"], {"use": ["everybody"]})
+
+
+def test_one_text_brings_in_only_so_much(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.LABBOOK = settings.LABBOOK | {"MAX_IMPORT": 2}
+    known = exchange.export_text("lab")
+    assert bring(known).summary == "3 as it is"
+    new = "".join(f"  n{number}: {{kind: vm}}\n" for number in range(3))
+    with pytest.raises(Rejected, match="adds or changes 3 types and boards; at most 2 go in at once"):
+        bring(f"inventory: 1\ntypes:\n{new}", dry_run=True)
+    monkeypatch.setattr(inventory_text, "MOST", 2)
+    with pytest.raises(BadConfig, match="the text names 3 types and boards, and may name 2"):
+        bring(known)
 
 
 def test_all_or_nothing_and_each_problem_with_its_line() -> None:
