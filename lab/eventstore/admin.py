@@ -90,4 +90,4 @@ class EventAdmin(EventRowAdmin):
 
 def _pretty(text: str) -> SafeString:
     pretty = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    return format_html('<pre style="white-space: pre-wrap; margin: 0">{}</pre>', pretty)
+    return format_html('<pre class="lb-pre">{}</pre>', pretty)

@@ -13,6 +13,8 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+TOLD = ("last_login", "date_joined")
+"""What happened is not edited."""
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 """What only superusers give and take."""
 
@@ -38,7 +40,7 @@ class PeopleAdmin(Users):
         return super().get_queryset(request).prefetch_related("groups")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        fields = list(super().get_readonly_fields(request, obj))
+        fields = [*super().get_readonly_fields(request, obj), *TOLD]
         return fields if _superuser(request) else [*fields, *POWERS]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:

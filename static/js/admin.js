@@ -16,6 +16,7 @@
   system.addEventListener("change", apply);
   addEventListener("storage", apply);
   addEventListener("DOMContentLoaded", () => {
+    document.getElementById("searchbar")?.setAttribute("aria-label", "Search");
     document.getElementById("theme")?.addEventListener("click", () => {
       const other = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
       try {
@@ -26,4 +27,8 @@
       document.documentElement.dataset.theme = other;
     });
   });
+  // Django's pickers of many call nameless elements by a name: only pictures may have one there.
+  addEventListener("load", () =>
+    setTimeout(() => document.querySelectorAll(".help-tooltip[aria-label]").forEach((one) => one.setAttribute("role", "img"))),
+  );
 })();

@@ -67,6 +67,30 @@ NO_PAGES: dict[str, str] = {
     "revoke-token": "is posted to",
     "logout": "is posted to",
 }
+ADMIN: dict[str, tuple[str, ...]] = {
+    "admin:index": ("/admin/",),
+    "admin:devices_board_changelist": ("/admin/devices/board/",),
+    "admin:devices_board_add": ("/admin/devices/board/add/?clone=bench-03",),
+    "admin:devices_board_change": ("/admin/devices/board/bench-03/change/",),
+    "admin:devices_board_history": ("/admin/devices/board/bench-03/history/",),
+    "admin:devices_board_errands": ("/admin/devices/board/bench-03/errands/",),
+    "admin:devices_board_do": ("/admin/devices/board/bench-03/do/online/",),
+    "admin:devices_board_access": ("/admin/devices/board/bench-03/access/",),
+    "admin:devices_board_import": ("/admin/devices/board/import/",),
+    "admin:devices_devicetype_changelist": ("/admin/devices/devicetype/",),
+    "admin:devices_devicetype_add": ("/admin/devices/devicetype/add/",),
+    "admin:devices_devicetype_change": ("/admin/devices/devicetype/bench/change/",),
+    "admin:images_image_changelist": ("/admin/images/image/",),
+    "admin:auth_user_changelist": ("/admin/auth/user/",),
+    "admin:auth_user_change": ("/admin/auth/user/1/change/",),
+    "admin:auth_user_delete": ("/admin/auth/user/1/delete/",),
+    "admin:hooks_hook_changelist": ("/admin/hooks/hook/",),
+    "admin:eventstore_eventrow_changelist": ("/admin/eventstore/eventrow/",),
+    "admin:eventstore_eventrow_change": ("/admin/eventstore/eventrow/1/change/",),
+    "admin:django_q_failure_changelist": ("/admin/django_q/failure/",),
+}
+"""Pages of the admin: all that are ours or show ours, and one of each kind of Django's own."""
+
 SKIPPED = ("admin:", "api:")
 """Namespaces that are not made of these pages; what of them is a page is in `PAGES` by itself."""
 

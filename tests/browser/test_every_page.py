@@ -16,12 +16,12 @@ import pytest
 from django.contrib.auth.models import User
 
 from tests.browser.conftest import Site
-from tests.browser.every_page import NO_PAGES, PAGES, SKIPPED, VIEWS, View, names, populate, shots
+from tests.browser.every_page import ADMIN, NO_PAGES, PAGES, SKIPPED, VIEWS, View, names, populate, shots
 
 AXE = next(Path(__file__).parent.glob("axe-core-*/axe.min.js")).read_text()
 SERIOUS = ("serious", "critical")
 CHECK = """
-const found = await axe.run(document, {resultTypes: ["violations"], runOnly: given[0]});
+const found = await axe.run(document, {resultTypes: ["violations"], runOnly: given[0], preload: false});
 return found.violations.filter((one) => given[1].includes(one.impact)).map((one) =>
   `${one.id} (${one.impact}): ${one.help}: ${one.nodes.slice(0, 4).map(
     (node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`).join(" | ")}`);
@@ -43,6 +43,7 @@ return `${wide} px wider than the window: ${told}`;
 
 def test_every_address_is_looked_at_or_is_no_page() -> None:
     found = {name for name in names() if not name.startswith(SKIPPED)}
+    assert ADMIN.keys() - set(names()) == set(), "take pages of the admin that are gone out of ADMIN there"
     listed = {name for name in PAGES if not name.startswith(SKIPPED)} - {"nothing"} | NO_PAGES.keys()
     assert found - listed == set(), "add new pages to PAGES in tests/browser/every_page.py"
     assert listed - found == set(), "take pages that are gone out of tests/browser/every_page.py"
@@ -60,7 +61,7 @@ def test_every_page_is_fit_for_everybody(site: Site, asha: User, monkeypatch: py
     for path in PAGES["login"]:
         faults += look_at(site, path)
     site.log_in(asha)
-    for name, paths in PAGES.items():
+    for name, paths in (PAGES | ADMIN).items():
         for path in paths if name != "login" else ():
             faults += look_at(site, path)
     assert not faults, "\n".join(faults)
@@ -74,7 +75,11 @@ def look_at(site: Site, path: str) -> list[str]:
     faults = []
     for view in VIEWS:
         site.resize(view.width, view.height)
-        site.run("document.documentElement.dataset.bsTheme = given[0]", view.theme)
+        # The first for our pages, the other for the admin's.
+        site.run(
+            "Object.assign(document.documentElement.dataset, {bsTheme: given[0], theme: given[0]})",
+            view.theme,
+        )
         # What does not depend on the theme is looked at once for each width.
         rules = RULES if view.theme == "light" else ["color-contrast"]
         found = site.run(CHECK, rules, SERIOUS)

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.utils import timezone
+from django_q.models import Failure, OrmQ
 
 from devices import board_commands, errands, queries, type_commands
 from devices.models import Board
@@ -183,3 +185,24 @@ def test_nobody_makes_themselves_more_than_they_are(ada: Client) -> None:
     boss.groups.add(group)
     assert "kernel" in text(ada.get("/admin/auth/user/"))
     assert 'name="is_superuser"' in text(ada.get(f"/admin/auth/user/{own.pk}/change/"))
+
+
+def test_background_tasks_are_looked_at_by_superusers_only_and_never_changed(ada: Client) -> None:
+    queue = "/admin/django_q/"
+    errands.request("b1", "test", actor="lab", cause="admin")
+    assert "run_errand" in text(ada.get(f"{queue}ormq/"))
+    waiting = next(one for one in OrmQ.objects.all() if "run_errand" in str(one.func()))
+    assert text(ada.get(f"{queue}ormq/{waiting.pk}/change/")).count("b1") >= 1
+    assert ada.post(f"{queue}ormq/{waiting.pk}/change/", {"lock_0": "2030-01-01"}).status_code == 403
+    assert ada.post(f"{queue}ormq/{waiting.pk}/delete/", {"post": "yes"}).status_code == 403
+    now = timezone.now()
+    Failure.objects.create(
+        id="f1", name="task-1", func="devices.tasks.run_errand", args=("b1",), started=now, stopped=now,
+        success=False, result="no route to host <b1>\nTraceback: …",
+    )  # fmt: skip
+    assert "no route to host &lt;b1&gt;" in ada.get(f"{queue}failure/").content.decode()
+    assert "Traceback" in text(ada.get(f"{queue}failure/f1/change/"))
+    assert ada.get(f"{queue}success/").status_code == 404
+    keeper = logged_in("keeper", "change_board", "view_board")
+    assert keeper.get(f"{queue}ormq/").status_code == 403
+    assert "Background tasks" not in text(keeper.get("/admin/"))
