@@ -62,6 +62,11 @@ class Api:
         ask = self.patiently if key else self.ask
         return self._json(ask("POST", path, parameters, content=content, headers=headers, source=source))
 
+    def put(self, path: str, content: str) -> Any:
+        """Have something be as a text says; returns what the lab answers, as JSON."""
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        return self._json(self.ask("PUT", path, content=content, headers=headers))
+
     def delete(self, path: str) -> Any:
         """Have something undone; returns what the lab answers, as JSON."""
         return self._json(self.ask("DELETE", path))

@@ -24,7 +24,7 @@ from jobs.terminal import (
     problem_lines,
 )
 from jobs.terminal_pages import event_line, job_page, job_table
-from lab.cli import following
+from lab.cli import account, following, keyboard
 from lab.cli.api import Api
 from lab.cli.failing import INTERRUPTED, INVALID, Failed
 
@@ -76,7 +76,10 @@ def validate(api: Api, options: Namespace) -> int:
 
 
 def list_jobs(api: Api, options: Namespace) -> int:
-    wanted = {name: getattr(options, name) for name in FILTERS}
+    wanted = account.filters_of(api, options.view) if options.view else {}
+    if options.state or options.outcome:
+        wanted |= {"state": "", "outcome": ""}  # one of the view's would contradict
+    wanted |= {name: value for name in FILTERS if (value := getattr(options, name))}
     size = min(options.limit, 500)
     found = list(
         islice(api.pages("jobs/", "jobs", **wanted, before=options.before, limit=size), options.limit)
@@ -149,6 +152,14 @@ def console(api: Api, options: Namespace) -> int:
         if not options.follow or answer.headers["X-Console-Complete"] == "true":
             return 0
         time.sleep(following.POLL)
+
+
+def sit(api: Api, options: Namespace) -> int:
+    return keyboard.sit(api, options, _node(api, options.job, options.node))
+
+
+def type_text(api: Api, options: Namespace) -> int:
+    return keyboard.type_text(api, options, _node(api, options.job, options.node))
 
 
 def boards(api: Api, options: Namespace) -> int:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from lab.cli import commands, webhooks
+from lab.cli import account, commands, webhooks
 from lab.cli.api import Api
 from lab.cli.failing import FAILED, INTERRUPTED, Failed
 from lab.cli.settings import access
@@ -93,10 +93,18 @@ def parser() -> argparse.ArgumentParser:
     one = command("release", commands.release, "hold a job no longer")
     _job(one)
     one = command("console", commands.console, "print what a node printed")
-    _job(one)
-    one.add_argument("node", help="name or number of the node; 0 is the host")
+    _node_of(one)
     one.add_argument("--follow", action="store_true", help="go on until the job has ended")
     one.add_argument("--offset", type=int, default=0, help="first byte to print; negative: from the end")
+    one = command(
+        "keyboard",
+        commands.sit,
+        "take the keyboard of a node, at this terminal",
+        "What you type reaches the console that the test reads, and is kept with the job. Ctrl-] gives the "
+        "keyboard back. Exit status: 1 if nobody can type there, or it was taken away.",
+    )
+    _node_of(one)
+    _typing(command("type", commands.type_text, "type a text on the console of a node"))
     _boards(command("boards", commands.boards, "list boards, or show one"))
     one = command(
         "validate", commands.validate, "check a definition against the lab", "Exit status: 0 valid, 2 not."
@@ -104,11 +112,29 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("file", help="the definition; - reads standard input")
     one = command("webhooks", webhooks.list_hooks, "list your webhooks, make them, see what they were sent")
     webhooks.add_to(one, _number)
+    one = command("tokens", account.list_tokens, "list your tokens, make and revoke them")
+    account.add_tokens_to(one, _number)
+    account.add_views_to(command("views", account.list_views, "list your saved views, keep and forget them"))
     return top
 
 
 def _job(one: argparse.ArgumentParser) -> None:
     one.add_argument("job", type=_number, help="number of the job")
+
+
+def _node_of(one: argparse.ArgumentParser) -> None:
+    _job(one)
+    one.add_argument("node", help="name or number of the node; 0 is the host")
+
+
+def _typing(one: argparse.ArgumentParser) -> None:
+    _node_of(one)
+    one.add_argument("text", nargs="*", help="what to type; - reads standard input")
+    one.add_argument("--no-enter", action="store_true", help="do not end it with the key Enter")
+    one.add_argument("--ctrl", action="append", type=_letter, help="type Ctrl and this letter first, as c")
+    one.add_argument(
+        "--show", type=_seconds, default=0.0, metavar="SECONDS", help="print what the node says for so long"
+    )
 
 
 def _making(one: argparse.ArgumentParser) -> None:
@@ -125,6 +151,7 @@ def _listing(one: argparse.ArgumentParser) -> None:
     one.add_argument("--board", default="")
     one.add_argument("--host-type", default="")
     one.add_argument("--text", default="", help="words in names, types, roles or the definition")
+    one.add_argument("--view", default="", help="the filters of one of your saved views; others come on top")
     one.add_argument("--before", type=_number, help="only jobs with lower numbers")
     one.add_argument("--limit", type=_positive, default=20)
 
@@ -139,6 +166,22 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 18:
         raise argparse.ArgumentTypeError(f"{text!r} is no number")
     return int(text)
+
+
+def _letter(text: str) -> str:
+    if len(text) != 1 or not ("a" <= text.lower() <= "z" or text in "[\\]^_@"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no key that goes with Ctrl: a letter")
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return found
 
 
 def _positive(text: str) -> int:

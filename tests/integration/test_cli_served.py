@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from jobs import commands, console_log, queries
+from jobs import commands, console_log, hand_commands, queries
 from jobs.hooks.models import HookMessage
 from jobs.recorder import Recorder
 from lab.tokens.models import make_token
 from tests.support.databases import Database
-from tests.support.jobs import definition, make_inventory, make_user, phase, result
+from tests.support.hands import running, until
+from tests.support.jobs import definition, make_inventory, make_user, phase, result, submit
 from tests.support.web import ROOT, WebServer
+from tests.support.windows import Window
 
 
 class Terminal:
@@ -51,6 +53,10 @@ class Terminal:
         with self.start(*words, **environment) as process:
             out, err = process.communicate(stdin, timeout=90)
         return process.returncode, out, err
+
+    def window(self, *words: str) -> Window:
+        """Start it at a terminal at which somebody types."""
+        return Window([sys.executable, "-m", "lab.cli", *words], self.folder, self.environment)
 
     def told(self, *words: str) -> Any:
         status, out, err = self.run(*words, "--json")
@@ -143,6 +149,81 @@ def test_webhooks_are_made_and_handled(terminal: Terminal) -> None:
     refused = terminal.run("webhooks", "make", "x", "ftp://x/")
     assert refused[0] == 1
     assert "must be an http" in refused[2]
+
+
+def test_tokens_are_made_and_revoked(terminal: Terminal) -> None:
+    assert "terminal  read, submit, admin, account" in terminal.run("tokens")[1]
+    status, out, err = terminal.run("tokens", "make", "nightly builds", "--scope", "submit", "--days", "30")
+    assert (status, err) == (0, "")
+    head, secret = out.splitlines()
+    assert head.startswith("token 2 made, for submit, good until 20")
+    assert secret.startswith("labbook_")
+    refused = terminal.run("list", LABBOOK_TOKEN=secret)
+    assert refused[::2] == (1, "This token is not for that: it lacks the scope read.\n")
+    assert terminal.told("tokens", "make", "reader")["scopes"] == ["read"]
+    assert terminal.run("tokens", "revoke", "2")[1] == "token 2 opens nothing any more\n"
+    assert terminal.run("tokens", "revoke", "2")[::2] == (1, "You have no token 2.\n")
+    assert "not valid" in terminal.run("list", LABBOOK_TOKEN=secret)[2]
+    assert {one["name"] for one in terminal.told("tokens")} == {"terminal", "reader"}
+    assert terminal.run("tokens", "make", "x", "--days", "0")[0] == 1
+
+
+def test_views_are_kept_and_filter_the_list(terminal: Terminal) -> None:
+    assert terminal.run("views")[1] == "You have no saved views.\n"
+    for name in ("green", "blue"):
+        submit(User.objects.get(), definition(name))
+    assert terminal.run("cancel", "1")[0] == 0
+    assert terminal.run("views", "keep", "given up", "--state", "canceled")[0] == 0
+    assert terminal.told("views", "keep", "old first", "--q", "blue", "--sort", "oldest")["filters"] == {
+        "q": "blue",
+        "sort": "oldest",
+    }
+    assert "given up   state canceled" in terminal.run("views")[1]
+    assert [one["id"] for one in terminal.told("list", "--view", "given up")] == [1]
+    assert [one["id"] for one in terminal.told("list", "--view", "given up", "--state", "open")] == [2]
+    assert [one["id"] for one in terminal.told("list", "--view", "old first")] == [2]
+    assert terminal.run("list", "--view", "none")[::2] == (1, "You have no view 'none'.\n")
+    assert terminal.run("views", "keep", "all")[0] == 1
+    assert terminal.run("views", "forget", "given up")[1] == "view 'given up' is forgotten\n"
+    assert terminal.run("views", "forget", "given up")[0] == 1
+
+
+def test_a_node_is_typed_on(terminal: Terminal) -> None:
+    user = User.objects.get()
+    with running(user) as job:
+        status, out, err = terminal.run("type", "1", "guest", "ls /", "--ctrl", "c", "--show", "1")
+        assert (status, out, err) == (0, "\x03ls /\n", "")
+        assert bytes(job.console.typed) == b"\x03ls /\r"
+        assert job.row.keyboards == []
+        assert terminal.run("type", "1", "guest", "-", stdin="one\ntwo\n")[0] == 0
+        until(lambda: bytes(job.console.typed).endswith(b"one\rtwo\r"))
+        status, out, err = terminal.run("keyboard", "1", "guest")
+        assert (status, err) == (1, "This is no terminal. From a script: labbook type JOB NODE TEXT\n")
+        assert terminal.run("type", "1", "host", "x")[0] == 1, "nobody can type there"
+        job.writer.write(1, b"\x1b[6n\x1b[2Jlogin: ")
+        window = terminal.window("keyboard", "1", "guest")
+        try:
+            window.until(b"Ctrl-] gives it back")
+            window.until(b"\x1b[2Jlogin: ")
+            assert b"\x1b[6n" not in window.seen, "the terminal would answer, and that be typed"
+            os.write(window.end, b"root\r")
+            window.until(b"root")
+            until(lambda: bytes(job.console.typed).endswith(b"root\r"))
+            assert [one["user"] for one in job.row.keyboards] == ["erika"]
+            os.write(window.end, b"\x1d")
+            window.until(b"given back")
+            assert window.process.wait(20) == 0
+        finally:
+            window.close()
+        assert job.row.keyboards == []
+        window = terminal.window("keyboard", "1", "1")
+        try:
+            window.until(b"Ctrl-] gives it back")
+            hand_commands.give_keyboard(1, 1, reason="enough", user=user, cause="web")
+            window.until(b"given back or taken away")
+            assert window.process.wait(20) == 1
+        finally:
+            window.close()
 
 
 def test_what_goes_wrong_is_said_and_told_apart_by_the_exit_status(terminal: Terminal) -> None:

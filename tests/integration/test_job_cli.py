@@ -496,6 +496,21 @@ def test_on_a_terminal_a_console_is_text_and_colours(printed: bytes, shown: byte
     assert b"".join(pieces) == shown + b"."
 
 
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        (b"\x1b[2J\x1b[3;4Hx\x1b[K\x08\x07", b"\x1b[2J\x1b[3;4Hx\x1b[K\x08\x07"),
+        (b"\x1b[?25l\x1b[?1h\x1b=\x1b[1;24r", b"\x1b[?25l\x1b[?1h\x1b=\x1b[1;24r"),
+        (b"\x1b[6n\x1b[c\x1b[>0c\x1b[18t\x1b[?6n\x05\x1b[0x\x1bZ", b""),  # questions
+        (b"\x1b[?1000h\x1b[?1049h\x1b]52;c;aGk=\x07\x1bP$qm\x1b\\\x1bc", b""),
+    ],
+)
+def test_who_types_sees_the_cursor_move_but_the_terminal_is_asked_nothing(
+    printed: bytes, shown: bytes
+) -> None:
+    assert Harmless(screen=True).feed(printed + b".") == shown + b"."
+
+
 def test_a_sequence_without_an_end_does_not_hold_the_console_back() -> None:
     clean = Harmless()
     assert clean.feed(b"\x1b]0;" + b"x" * 10) == b""

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +24,7 @@ from tests.support.databases import Database
 from tests.support.jobs import make_inventory, make_user, submit
 from tests.support.sshd import ssh_config
 from tests.support.switches import Relay
+from tests.support.windows import Window
 
 
 @pytest.fixture
@@ -205,42 +203,15 @@ def far(tmp_path: Path) -> Iterator[TcpBoard]:
     board.close()
 
 
-class Window:
-    """A terminal in which somebody sits at the board's console."""
-
-    def __init__(self, database: Database, folder: Path) -> None:
-        self.end, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "board", "alpha", "console"],
-            cwd=settings.BASE_DIR, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-            env=os.environ | {
-                "DATABASE_URL": database.url, "DJANGO_SETTINGS_MODULE": "lab.settings",
-                "LABBOOK_VAR": str(folder), "LABBOOK_SECRET_KEY": settings.SECRET_KEY,
-            },
-        )  # fmt: skip
-        os.close(theirs)
-        self._seen = b""
-
-    def until(self, wanted: bytes) -> None:
-        end = time.monotonic() + 60
-        while wanted not in self._seen:
-            assert time.monotonic() < end, self._seen
-            if select.select([self.end], [], [], 0.5)[0]:
-                try:
-                    self._seen += os.read(self.end, 4096)
-                except OSError:  # nobody has the other end any more
-                    raise AssertionError(f"it ended after {self._seen!r}") from None
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self.end)
-
-
 @pytest.fixture
 def window(far: TcpBoard, sqlite_database: Database, folder: Path) -> Iterator[Window]:
     register(console={"url": far.config.url})
-    one = Window(sqlite_database, folder)
+    words = [sys.executable, "manage.py", "board", "alpha", "console"]
+    environment = os.environ | {
+        "DATABASE_URL": sqlite_database.url, "DJANGO_SETTINGS_MODULE": "lab.settings",
+        "LABBOOK_VAR": str(folder), "LABBOOK_SECRET_KEY": settings.SECRET_KEY,
+    }  # fmt: skip
+    one = Window(words, settings.BASE_DIR, environment)
     yield one
     one.close()
 
