@@ -85,8 +85,9 @@ class BoardAdmin(ExchangePages, AccessPages):
             has_power=_has_power(obj.pk),
         )
 
-    def history(self, name: str) -> list[Entry]:
-        return queries.board_history(name)
+    def history(self, request: HttpRequest, name: str) -> list[Entry]:
+        user: Any = request.user
+        return seen.board_history(user, name)
 
     def view_on_site(self, obj: Board) -> str:
         return reverse("devices:board", args=[obj.pk])
@@ -261,8 +262,9 @@ class DeviceTypeAdmin(ExchangePages, AccessPages):
     def steps(self, obj: Any) -> Sequence[Step]:
         return [] if obj.retired_at else [steps.RETIRE_TYPE]
 
-    def history(self, name: str) -> list[Entry]:
-        return queries.device_type_history(name)
+    def history(self, request: HttpRequest, name: str) -> list[Entry]:
+        user: Any = request.user
+        return seen.device_type_history(user, name)
 
     @admin.display(description="boards", ordering="in_use")
     def boards_in_use(self, obj: Any) -> str:

@@ -48,8 +48,8 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
         """Return what can be done to it now."""
         raise NotImplementedError
 
-    def history(self, name: str) -> list[Entry]:
-        """Return what happened to it, the newest first."""
+    def history(self, request: HttpRequest, name: str) -> list[Entry]:
+        """Return what happened to it, the newest first, as far as the user may know."""
         raise NotImplementedError
 
     # -- forms --------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
         if isinstance(shown, TemplateResponse) and shown.context_data and "adminform" in shown.context_data:
             found = getattr(shown.context_data["adminform"].form, "meanwhile", None)
             if found is not None and obj is not None:
-                entries = [entry for entry in self.history(obj.pk) if entry.version in found.since]
+                entries = [entry for entry in self.history(request, obj.pk) if entry.version in found.since]
                 shown.context_data |= {"meanwhile": entries, "meanwhile_version": found.version}
         return shown
 
@@ -234,7 +234,7 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
             return self._gone(request, object_id)
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
-        page = Paginator(self.history(obj.pk), PER_PAGE).get_page(request.GET.get("p"))
+        page = Paginator(self.history(request, obj.pk), PER_PAGE).get_page(request.GET.get("p"))
         context = {
             **self.admin_site.each_context(request),
             "title": f"History of {obj}",

@@ -8,12 +8,13 @@ came in between.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Model, QuerySet
 
 from devices import board_commands, seen, type_commands
 from devices.domain import inventory_text as texts
@@ -25,6 +26,7 @@ from devices.models import Board, DeviceType
 from lab.actors import Actor
 from lab.kernel.errors import NotFound, NotPermitted, Rejected
 
+Row = TypeVar("Row", bound=Model)
 Doing = Literal["added", "changed", "as it is", "refused"]
 
 
@@ -87,18 +89,12 @@ def export_text(
 
     Raises `NotFound` for a name of which the viewer may not see the configuration, or that there is not.
     """
-    type_rows = _chosen(
-        DeviceType.objects.filter(retired_at=None).order_by("kind", "name"),
-        types,
-        "device type",
-        lambda name: seen.sees_type_config(viewer, name),
-    )
-    board_rows = _chosen(
-        Board.objects.filter(retired_at=None).order_by("name"),
-        boards,
-        "board",
-        lambda name: seen.sees_config(viewer, name),
-    )
+    all_types = DeviceType.objects.filter(retired_at=None).order_by("kind", "name")
+    all_boards = Board.objects.filter(retired_at=None).order_by("name")
+    chosen_types, chosen_boards = _chosen(all_types, types), _chosen(all_boards, boards)
+    closed = seen.without_config(viewer)  # read last: what was not there before is not shown
+    type_rows = _shown(chosen_types, types, "device type", closed.types)
+    board_rows = _shown(chosen_boards, boards, "board", closed.boards)
     return texts.write(
         {row.pk: _type_values(row) for row in type_rows}, {row.pk: _board_values(row) for row in board_rows}
     )
@@ -271,7 +267,7 @@ def _type_values(one: Any) -> dict[str, Any]:
 
 def _board_values(one: Any) -> dict[str, Any]:
     return {
-        "type": one.device_type if isinstance(one.device_type, str) else one.device_type_id,
+        "type": one.device_type_id if isinstance(one, Board) else one.device_type,
         "site": one.site,
         "tags": list(one.tags),
         "description": one.description,
@@ -285,8 +281,14 @@ def _reordered(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return {key: value for key, value in new.items() if value != old.get(key)} != {}
 
 
-def _chosen(rows: Any, names: Collection[str] | None, what: str, may: Any) -> Iterable[Any]:
-    found = [row for row in (rows if names is None else rows.filter(pk__in=names)) if may(row.pk)]
+def _chosen(rows: QuerySet[Row], names: Collection[str] | None) -> list[Row]:
+    return list(rows if names is None else rows.filter(pk__in=names))
+
+
+def _shown(
+    rows: Sequence[Row], names: Collection[str] | None, what: str, closed: Collection[str]
+) -> list[Row]:
+    found = [row for row in rows if row.pk not in closed]
     if names is not None and (missing := sorted(set(names) - {row.pk for row in found})):
         raise NotFound(f"There is no {what} {missing[0]!r} in use whose configuration you may see.")
     return found

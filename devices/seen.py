@@ -35,6 +35,9 @@ from lab.kernel.errors import NotFound, NotPermitted
 V = TypeVar("V", BoardView, BoardTypeView)
 SECRET = ("config", "access", "said", "transcript")
 """Parts of events, and beginnings of changes, that are for those who see the configuration."""
+BOARDS_NAMED = ("cloned_from",)
+TYPES_NAMED = ("device_type", "base")
+"""Parts of events, and changes, that name a board, or a type, which may be hidden by now."""
 
 
 # -- boards --------------------------------------------------------------------------------------
@@ -80,7 +83,7 @@ def board_history(
     """
     require_board(viewer, name)
     entries = queries.board_history(name, before=before, limit=limit)
-    return entries if sees_config(viewer, name) else [_told(entry) for entry in entries]
+    return _told(entries, access.hidden(viewer), secrets=sees_config(viewer, name))
 
 
 def reservations(viewer: Actor, name: str, limit: int | None = None) -> list[Reservation]:
@@ -205,13 +208,27 @@ def device_type_history(
     """What happened to a device type, the newest first, as for a board. Raises `NotFound`."""
     device_type(viewer, name)
     entries = queries.device_type_history(name, before=before, limit=limit)
-    return entries if sees_type_config(viewer, name) else [_told(entry) for entry in entries]
+    return _told(entries, access.hidden(viewer), secrets=sees_type_config(viewer, name))
 
 
 def sees_type_config(viewer: Actor, name: str) -> bool:
     """Whether somebody may know a type's configuration, and who is in its lists."""
     permitted = access.has_permission(viewer, "devices.view_devicetype")
     return permitted or access.may_type(viewer, "administer", name)
+
+
+def without_config(viewer: Actor) -> access.Names:
+    """The boards, and the types, of which somebody may not know that: for who asks about many."""
+    of_boards, of_types = (
+        access.has_permission(viewer, one) for one in ("devices.view_board", "devices.view_devicetype")
+    )
+    if of_boards and of_types:
+        return access.Names()
+    closed = access.lacking(access.person(viewer), "administer")
+    nothing = frozenset[str]()
+    return access.Names(
+        boards=nothing if of_boards else closed.boards, types=nothing if of_types else closed.types
+    )
 
 
 def require_type_config(viewer: Actor, name: str, to_do: str) -> None:
@@ -318,10 +335,21 @@ def _without(one: DeviceTypeView, closed: access.Names) -> DeviceTypeView:
     )
 
 
-def _told(entry: Entry) -> Entry:
-    kept = tuple(one for one in entry.changes if not is_secret(one.what))
-    why = "" if entry.type == BoardErrandEnded.type else entry.why
-    return replace(entry, changes=kept, why=why)
+def _told(entries: list[Entry], closed: access.Names, *, secrets: bool) -> list[Entry]:
+    """Return a history without the names that are hidden and, unless the reader may know them, secrets."""
+    if secrets and not closed:
+        return entries
+    return [_entry(one, closed, secrets=secrets) for one in entries]
+
+
+def _entry(entry: Entry, closed: access.Names, *, secrets: bool) -> Entry:
+    kept = []
+    for one in entry.changes:
+        key = one.what.replace(" ", "_")
+        if not _is_hidden(key, one.new, closed) and (secrets or not is_secret(one.what)):
+            kept.append(replace(one, old=None) if _is_hidden(key, one.old, closed) else one)
+    hides_why = not secrets and entry.type == BoardErrandEnded.type
+    return replace(entry, changes=tuple(kept), why="" if hides_why else entry.why)
 
 
 def is_secret(what: str) -> bool:
@@ -338,3 +366,19 @@ def public_data(type_: str, data: dict[str, Any]) -> dict[str, Any]:
     if isinstance(changes, dict):
         kept["changes"] = {key: value for key, value in changes.items() if key not in SECRET}
     return kept
+
+
+def known_data(data: dict[str, Any], closed: access.Names) -> dict[str, Any]:
+    """The data of an event, without the names that are hidden."""
+    kept = {key: "" if _is_hidden(key, value, closed) else value for key, value in data.items()}
+    changes = kept.get("changes")
+    if isinstance(changes, dict):
+        kept["changes"] = {key: value for key, value in changes.items() if not _is_hidden(key, value, closed)}
+    return kept
+
+
+def _is_hidden(key: str, value: Any, closed: access.Names) -> bool:
+    """Whether this, which stands under this key, is a name that is hidden."""
+    if key in BOARDS_NAMED:
+        return value in closed.boards
+    return key in TYPES_NAMED and value in closed.types

@@ -42,16 +42,21 @@ def feed(
 
 
 class Reader:
-    """Whoever reads, and what was found out while one answer is made: for one sitting, not to be kept."""
+    """Whoever reads, and what was found out while one answer is made: for events that were read before, and
+    not to be kept.
+    """
 
     def __init__(self, user: queries.User) -> None:
         self._user = user
         self._jobs: dict[int, dict[int, str] | None] = {}
-        self._secrets: dict[str, bool] = {}
 
     @cached_property
     def _sight(self) -> Sight:
         return Sight(self._user)
+
+    @cached_property
+    def _closed(self) -> access.Names:
+        return seen.without_config(self._user)
 
     def row(self, one: Recorded) -> JsonObject | None:
         """Return an event as it is told, None if it is not."""
@@ -65,8 +70,10 @@ class Reader:
         if name in {"board": hidden.boards, "device-type": hidden.types}.get(kind, ()):
             return None
         data: JsonObject = msgspec.to_builtins(one.event)
-        if kind in ("board", "device-type") and not self._sees_secrets(one.stream, kind, name):
-            data = seen.public_data(one.event.type, data)
+        if kind in ("board", "device-type"):
+            data = seen.known_data(data, hidden)
+            if name in (self._closed.boards if kind == "board" else self._closed.types):
+                data = seen.public_data(one.event.type, data)
         return _told(one, data=data, text="")
 
     def _nodes(self, number: int) -> dict[int, str] | None:
@@ -76,12 +83,6 @@ class Reader:
             nodes = Node.objects.filter(job=number).values_list("index", "name")
             self._jobs[number] = dict(nodes) if visible else None
         return self._jobs[number]
-
-    def _sees_secrets(self, stream: str, kind: str, name: str) -> bool:
-        if stream not in self._secrets:
-            ask = seen.sees_config if kind == "board" else seen.sees_type_config
-            self._secrets[stream] = ask(self._user, name)
-        return self._secrets[stream]
 
 
 def _told(one: Recorded, *, data: JsonObject, text: str) -> JsonObject:

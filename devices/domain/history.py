@@ -101,8 +101,7 @@ def _board_words(state: Board, event: Event) -> Words:
             shown = {
                 key: getattr(event, key) for key in ("device_type", "site", "tags", "description", "config")
             }
-            after = f" as a clone of {event.cloned_from}" if event.cloned_from else ""
-            return f"registered{after}", differences({}, shown), ""
+            return "registered", differences({}, {"cloned_from": event.cloned_from, **shown}), ""
         case BoardChanged():
             old = {key: getattr(state, key) for key in event.changes}
             return _changed(event.changes), differences(old, event.changes), event.reason

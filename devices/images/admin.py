@@ -68,7 +68,7 @@ class ImageAdmin(InventoryAdmin):
     def steps(self, obj: Any) -> Sequence[Step]:
         return [] if obj.retired_at else [RETIRE]
 
-    def history(self, name: str) -> list[Entry]:
+    def history(self, request: HttpRequest, name: str) -> list[Entry]:
         return queries.history(name)
 
     @admin.display(description="definitions say")

@@ -37,7 +37,7 @@ def test_a_clone_begins_as_its_original_and_says_so(ada: Client) -> None:
     assert "host: 127.0.0.1" in shown["config"]
     assert ada.post(address, shown | {"name": "b2"}).status_code == 302
     assert queries.effective_config("b2") == queries.effective_config("b1")
-    assert queries.board_history("b2")[0].text == "registered as a clone of b1"
+    assert str(queries.board_history("b2")[0].changes[0]) == "cloned from: b1"
 
 
 def test_who_may_not_see_a_configuration_cannot_clone_it(ada: Client) -> None:

@@ -274,7 +274,7 @@ def test_programs_ask_for_errands_and_see_as_much_as_they_may(sshd: SshServer) -
     assert (
         other.post("/api/v1/boards/alpha/clone/", '{"name": "gamma"}', "application/json").status_code == 403
     )
-    assert queries.board_history("beta")[0].text == "registered as a clone of alpha"
+    assert str(queries.board_history("beta")[0].changes[0]) == "cloned from: alpha"
 
 
 def test_a_board_is_tested_from_a_terminal(monkeypatch: pytest.MonkeyPatch, sshd: SshServer) -> None:

@@ -101,9 +101,9 @@ def test_a_configuration_is_refused_at_its_field_with_lines(ada: Client) -> None
     assert errors(response, "config") == [
         "Line 3: runs[0]: there is no VM type 'kwm' (did you mean kvm?)",
     ]
-    response = ada.post(f"{BOARDS}add/", NEW_BOARD | {"config": "ssh: {host: a"})
+    response = ada.post(f"{BOARDS}add/", NEW_BOARD | {"config": "ssh: {host: 'a"})
     assert errors(response, "config") == [
-        "line 1, column 14: expected ',' or '}', but got '<stream end>' (expected YAML or JSON)"
+        "line 1, column 15: found unexpected end of stream (expected YAML or JSON)"
     ]
     assert not Board.objects.filter(pk="b2").exists()
 

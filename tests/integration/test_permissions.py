@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -15,10 +16,10 @@ from django.test.utils import CaptureQueriesContext
 
 from devices import access as rights
 from devices import availability as waking
-from devices import board_commands, deciding, seen, type_commands
+from devices import board_commands, deciding, exchange, seen, type_commands
 from devices.domain.events import BoardAccessChanged, DeviceTypeAccessChanged
 from devices.models import Board
-from jobs import access, availability, commands, queries
+from jobs import access, availability, commands, feed, queries
 from jobs.domain.definition.model import Invalid
 from jobs.models import Job
 from lab.kernel.errors import NotFound, NotPermitted, Rejected
@@ -255,6 +256,47 @@ def test_the_history_tells_who_changed_what_to_those_who_may_know() -> None:
     assert seen.board_history(otto, "alpha")[0].changes == ()
 
 
+def test_a_history_does_not_name_what_its_reader_may_not_know_of(client: Client) -> None:
+    make_inventory("alpha", "beta")
+    type_commands.register_device_type("secret", "board", "", {}, base="bench", actor="lab")
+    board_commands.clone_board("beta", "gamma", actor="lab")
+    for one in ("secret", "bench"):
+        board_commands.change_board("gamma", device_type=one, actor="lab")
+    type_commands.register_device_type("open", "board", "", {}, base="secret", actor="lab")
+    type_commands.change_device_type("open", base="bench", actor="lab")
+    otto, root = make_user("otto"), make_user("root", is_superuser=True)
+    lists("beta", view=["nobody"])
+    type_lists("secret", view=["nobody"])
+
+    def told(user: User) -> list[str]:
+        entries = [*seen.board_history(user, "gamma"), *seen.device_type_history(user, "open")]
+        return [f"{one.text}: {change}" for one in entries for change in one.changes]
+
+    assert told(root) == [
+        "changed device type: device type: secret → bench",
+        "changed device type: device type: bench → secret",
+        "registered: cloned from: beta",
+        "registered: device type: bench",
+        "registered: site: default",
+        "changed base: base: secret → bench",
+        "registered: kind: board",
+        "registered: base: secret",
+    ]
+    assert told(otto) == [
+        "changed device type: device type: bench",
+        "registered: device type: bench",
+        "registered: site: default",
+        "changed base: base: bench",
+        "registered: kind: board",
+    ]
+    client.force_login(otto)
+    events = client.get("/api/v1/events/").json()["events"]
+    assert not {"beta", "secret"} & set(re.findall(r"\w+", str(events)))
+    (first, to_secret, back) = [one["data"] for one in events if one["stream"] == "board/gamma"]
+    assert (first["cloned_from"], to_secret["changes"]) == ("", {})
+    assert back["changes"] == {"device_type": "bench"}
+
+
 def test_a_board_may_be_closed_from_its_first_moment_and_rebuilding_keeps_the_lists(erika: User) -> None:
     make_inventory("alpha")
     type_lists("kvm", use=["user:erika"])
@@ -320,15 +362,24 @@ def test_many_boards_cost_no_more_queries_than_few(erika: User) -> None:
             rights.hidden(erika)
             seen.boards(erika)
             queries.job_list(erika)
+            feed.feed(erika, 0)
+            exchange.export_text(erika)
         return len(captured)
 
+    lists("alpha", administer=["user:erika"])
     asked()  # what a person may do in the whole lab is looked up once
     few = asked()
     for number in range(20):
         add_board(f"more-{number}")
         lists(f"more-{number}", view=["user:erika"] if number % 2 else ["nobody"])
+        if number > 15:
+            lists(f"more-{number}", administer=["user:erika"])
     assert asked() <= few
-    assert len(seen.boards(erika)) == 11
+    assert set(re.findall(r"alpha|beta|more-\d+", exchange.export_text(erika))) == {
+        "alpha",
+        *(f"more-{number}" for number in range(16, 20)),
+    }
+    assert len(seen.boards(erika)) == 13
 
 
 def test_the_terminal_shows_lists_and_changes_some_of_them(capsys: pytest.CaptureFixture[str]) -> None:

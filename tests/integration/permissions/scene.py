@@ -174,8 +174,6 @@ class Scene:
     def _stock(self) -> None:
         make_inventory("spare")
         board_commands.retire_board("spare", "gone", actor="lab")
-        config = BOARD_CONFIG | {"ssh": {"host": "192.0.2.77", "user": "lab"}}
-        board_commands.register_board("alpha", "bench", "default", [], "", config, actor="lab")
         described = {**BOARD_CONFIG, "ssh": {"user": "lab", "key_file": "/mark-bench-setting", "host": "h"}}
         type_commands.change_device_type("bench", config=described, actor="lab")
         veiled = {"view": ["group:viewers"]}
@@ -198,6 +196,14 @@ class Scene:
         board_commands.register_board(
             "hush", "hushhush", "default", [], "", secret, access=lists, actor="lab"
         )
+        # What is open has a past with what is hidden.
+        config = BOARD_CONFIG | {"ssh": {"host": "192.0.2.77", "user": "lab"}}
+        board_commands.register_board(
+            "alpha", "hushhush", "default", [], "", config, cloned_from="veiled", actor="lab"
+        )
+        board_commands.change_board("alpha", device_type="bench", actor="lab")
+        for base in ("hushhush", ""):
+            type_commands.change_device_type("bench", base=base, actor="lab")
 
     def _run(self) -> None:
         self._ended(PUBLIC, definition("mark-public", board="alpha"))
