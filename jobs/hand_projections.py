@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.db.models import QuerySet
+
 from jobs.domain import job as life
 from jobs.domain.hands import Hold, Keyboard
 from jobs.domain.hands_events import (
@@ -17,9 +19,12 @@ from jobs.domain.hands_events import (
     KeyboardGiven,
     KeyboardTaken,
 )
-from jobs.models import Job
+from jobs.models import Job, Phase
 from lab.eventstore.projecting import Projection
 from lab.kernel.events import Recorded
+
+HELD = "hold"
+"""The kind of phase that a hold is."""
 
 
 def join(jobs: Projection) -> None:
@@ -51,11 +56,25 @@ def join(jobs: Projection) -> None:
 
     @jobs.on(HoldStarted)
     def started(event: HoldStarted, recorded: Recorded) -> None:
-        _change(recorded, lambda hold: hold.started(event))
+        held = _change(recorded, lambda hold: hold.started(event))
+        _end_phase(recorded, event.at)
+        if held is not None:
+            # For the timeline it is what the host does meanwhile.
+            Phase.objects.create(
+                job_id=life.number_of(recorded.stream),
+                version=recorded.version,
+                position=recorded.position,
+                node=0,
+                phase=HELD,
+                what=held.words,
+                start=event.at,
+            )
 
     @jobs.on(HoldExtended)
     def extended(event: HoldExtended, recorded: Recorded) -> None:
-        _change(recorded, lambda hold: hold.extended(event))
+        held = _change(recorded, lambda hold: hold.extended(event))
+        if held is not None:
+            _phase(recorded).filter(phase=HELD).update(what=held.words, position=recorded.position)
 
     @jobs.on(HoldReleased)
     def released(event: HoldReleased, recorded: Recorded) -> None:
@@ -64,12 +83,25 @@ def join(jobs: Projection) -> None:
     @jobs.on(HoldEnded)
     def ended(event: HoldEnded, recorded: Recorded) -> None:
         _update(recorded, hold=None)
+        _end_phase(recorded, event.at)
 
 
-def _change(recorded: Recorded, change: Callable[[Hold], Hold]) -> None:
+def _change(recorded: Recorded, change: Callable[[Hold], Hold]) -> Hold | None:
     row = _row(recorded)
-    if row.hold is not None:
-        _update(recorded, hold=change(Hold.from_json(row.hold)).as_json())
+    if row.hold is None:
+        return None
+    changed = change(Hold.from_json(row.hold))
+    _update(recorded, hold=changed.as_json())
+    return changed
+
+
+def _phase(recorded: Recorded) -> QuerySet[Phase]:
+    """The phase of the host that has not ended."""
+    return Phase.objects.filter(job=life.number_of(recorded.stream), node=0, end=None)
+
+
+def _end_phase(recorded: Recorded, at: float) -> None:
+    _phase(recorded).update(end=at, position=recorded.position)
 
 
 def _row(recorded: Recorded) -> Job:

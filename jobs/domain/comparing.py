@@ -127,7 +127,10 @@ def number(text: str | None) -> float | None:
 
 
 def spent(a: Sequence[Row], b: Sequence[Row]) -> list[Spent]:
-    """Return for each node and kind of phase how long it took in both runs; open phases do not count."""
+    """Return for each node and kind of phase how long it took in both runs.
+
+    Open phases do not count, nor what people took for looking at a job that was held.
+    """
     left, right = _sums(a), _sums(b)
     keys = list(dict.fromkeys([*right, *left]))
     return [Spent(node=k[0], phase=k[1], a=left.get(k, 0.0), b=right.get(k, 0.0)) for k in keys]
@@ -136,7 +139,7 @@ def spent(a: Sequence[Row], b: Sequence[Row]) -> list[Spent]:
 def _sums(phases: Iterable[Row]) -> dict[tuple[str, str], float]:
     found: dict[tuple[str, str], float] = {}
     for row in phases:
-        if row["end"] is not None:
+        if row["end"] is not None and row["phase"] != "hold":
             key = (str(row["node"]), str(row["phase"]))
             found[key] = found.get(key, 0.0) + row["end"] - row["start"]
     return found

@@ -51,6 +51,11 @@ class Hold:
     def begun(self) -> bool:
         return self.since is not None
 
+    @property
+    def words(self) -> str:
+        """For whom it is held, and why."""
+        return f"held by {self.user}" + (f": {self.reason}" if self.reason else "")
+
     @classmethod
     def of(cls, requested: HoldRequested) -> Hold:
         return cls(

@@ -11,7 +11,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from jobs import hand_commands, queries
-from jobs.domain.hands_events import HoldStarted
+from jobs.domain.hands_events import HoldEnded, HoldStarted
 from tests.browser.conftest import Site
 from tests.support.browser import console
 from tests.support.hands import Running, running
@@ -130,9 +130,38 @@ def test_a_job_is_held_from_the_page(site: Site, asha: User, run: Running) -> No
     site.wait(lambda: "Held until" in site.text("#hold") and "left)" in site.text("#hold"), "the hold")
     assert "Held" in site.text("#pills")
     assert site.text("#hold-job") == "Hold longer"
+    bar = "#timeline .ph-hold"
+    site.wait(lambda: site.text(bar).startswith("held by asha: look at the routes, until "), "its bar")
     site.find("#hold [data-act=release]").click()
     site.wait(lambda: not site.find("#hold").is_displayed(), "the end of it")
     assert run.told("hold_released")[0]["user"] == "asha"
+    run.writer.report(HoldEnded(reason="it was let go", at=now + 5))
+    site.wait(lambda: site.text(bar) == "held by asha: look at the routes", "the bar of what was")
+    ended = f"return document.querySelector('{bar}').title.endsWith('(0:05)')"
+    site.wait(lambda: site.run(ended), "its end")
+    site.find("#tl-switch").click()
+    assert "Held" in site.text("#tl-table thead")
+
+
+def test_warnings_keep_the_lines_around_them_and_all_keys_are_in_one_list(
+    site: Site, asha: User, run: Running
+) -> None:
+    lines = [f"line {n}" for n in range(1, 21)]
+    lines[6], lines[15] = "mount: cannot find /dev/vdb", "[    1.250000] Kernel panic - not syncing"
+    run.writer.write(1, "".join(f"{line}\r\n" for line in lines).encode())
+    run.writer.flush()
+    watch(site, asha, run)
+    rows = "return [...document.querySelectorAll('#con-1 .con-rows > div')].filter(one => one.offsetParent)"
+    shown = f"{rows}.map(one => one.innerText.trim().split('\\n').at(-1))"
+    site.wait(lambda: site.run(shown)[-1:] == ["line 20"], f"all lines, not {site.run(shown)}")
+    site.find('#show [data-show="warnings"]').click()
+    found = site.run(shown)
+    assert [one.split()[-1] for one in found] == ["6", "/dev/vdb", "8", "15", "syncing", "17"]
+    press(site, "?")
+    site.wait(lambda: site.find("#keys").is_displayed(), "the list of keys")
+    assert len(site.all("dialog#keys")) == 1
+    assert "take the keyboard" in site.text("#keys")
+    assert "Go to the dashboard" in site.text("#keys")
 
 
 def test_all_consoles_are_searched_and_hits_stepped_through(site: Site, asha: User, run: Running) -> None:

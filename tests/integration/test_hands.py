@@ -24,7 +24,7 @@ from jobs.domain.hand_rules import Taken
 from jobs.domain.hands_events import ConsoleOpened, HoldEnded, HoldStarted
 from jobs.keyboard_relay import KeyboardRelay
 from jobs.loading import job_state
-from jobs.models import KeyboardInput
+from jobs.models import KeyboardInput, Phase
 from lab.eventstore.rebuild import rebuild
 from lab.eventstore.store import store
 from lab.kernel.aggregate import fold
@@ -176,10 +176,13 @@ def test_a_hold_reaches_the_run_and_the_row_is_the_fold_of_the_stream(run: Runni
     state = fold(life.apply, life.Job(number=run.number), stream)
     assert job_state(run.row) == state
     assert state.hold is not None
+    held = Phase.objects.get(job=run.number, phase="hold")
+    assert (held.node, held.what, held.start, held.end) == (0, "held by erika: odd", now, None)
     hand_commands.release_job(run.number, "seen enough", user=erika, cause="test")
     until(lambda: run.hands.wish is None)
-    run.writer.report(HoldEnded(reason="it was let go", at=time.time()))
+    run.writer.report(HoldEnded(reason="it was let go", at=now + 7))
     run.writer.flush()
+    assert Phase.objects.get(job=run.number, phase="hold").end == now + 7
     assert queries.job_snapshot(erika, run.number)["hold"] is None
 
 

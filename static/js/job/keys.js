@@ -33,7 +33,6 @@ export function bindKeys({ consoles, keyboards, search, tabs }) {
     r: () => tabs.show("t-results"),
     e: () => tabs.show("t-events"),
     y: () => copyLink(current()),
-    "?": () => document.getElementById("keys").showModal(),
     Escape: () => consoles.maximised() && consoles.maximise(consoles.maximised(), false),
     End: () => document.activeElement?.closest?.(".con") && current().pane.follow(true),
   };

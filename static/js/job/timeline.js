@@ -2,10 +2,11 @@
 // once a second while the job runs, in place, so that no bar loses its tooltip under the pointer.
 import { arrange, h, setText } from "../dom.js";
 import { duration } from "../words.js";
+import { local } from "../zone.js";
 import { endOf, startOf } from "./time.js";
 import { dotOf } from "./verdict.js";
 
-const PHASES = { deploy: "deploy", boot: "boot", test: "test", wait: "wait", close: "closed" };
+const PHASES = { deploy: "deploy", boot: "boot", test: "test", wait: "wait", hold: "hold", close: "closed" };
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
 const ROW = 28; // px, as in the style sheet
 const LANE = 18;
@@ -33,7 +34,7 @@ export function renderTimeline(root, state, { under = [], over: marks = [] } = {
   const live = state.state !== "finished" && !marks.length;
   const span = live ? (end - start) * 1.1 : end - start;
   const percent = (time) => Math.max(0, Math.min(100, (100 * (time - start)) / span));
-  const rows = state.nodes.map((node) => nodeRow(state, node, { percent, end, start }));
+  const rows = state.nodes.map((node) => nodeRow(state, node, { percent, end, start, hold: live ? state.hold : null }));
   const over = element("over", () => h("div", { class: "tl-over" }));
   arrange(over, [...flags(state, { percent, start }), ...(live ? [nowLine(percent(end), end - start)] : []), ...marks]);
   arrange(root, [element("lane", () => h("div", { class: "tl-lane" })), ...rows, ...under, axis(span, percent, start), over]);
@@ -57,12 +58,13 @@ function nodeRow(state, node, scale) {
   return row;
 }
 
-function bar(node, phase, lost, { percent, start, end }) {
+function bar(node, phase, lost, { percent, start, end, hold }) {
   const one = element(`phase-${phase.key}`, () => h("div"));
   const to = phase.end ?? end;
   one.className = `ph ph-${lost ? "bad" : PHASES[phase.phase] ?? "closed"}`;
   place(one, percent(phase.start), percent(to) - percent(phase.start));
-  const what = phase.what || PHASES[phase.phase] || phase.phase;
+  const open = phase.phase === "hold" && phase.end === null ? hold?.until : null;
+  const what = (phase.what || PHASES[phase.phase] || phase.phase) + (open ? `, until ${local(new Date(open * 1000))}` : "");
   setText(one, what);
   const until = phase.end ? duration(phase.end - start) : "now";
   one.title = `${node.name}: ${phase.phase}, ${what}, ${duration(phase.start - start)} to ${until} (${duration(to - phase.start)})`;
@@ -165,7 +167,8 @@ function spoken(state, elapsed) {
 /** Draw the same as a table: seconds per node and phase. */
 export function renderTable(root, state) {
   const end = endOf(state);
-  const kinds = ["deploy", "boot", "test", "wait"];
+  const held = [...state.phases.values()].some((one) => one.phase === "hold");
+  const kinds = ["deploy", "boot", "test", "wait", ...(held ? ["hold"] : [])];
   const body = state.nodes.map((node) => {
     const phases = [...state.phases.values()].filter((one) => one.node === node.index);
     const sum = (kind) => phases.filter((one) => one.phase === kind).reduce((total, one) => total + ((one.end ?? end) - one.start), 0);
@@ -177,6 +180,7 @@ export function renderTable(root, state) {
       h("td", { class: "t2" }, node.closed ? `closed: ${node.closed.reason}` : node.doing || node.state),
     );
   });
-  const head = ["Node", "Deploy", "Boot", "Test", "Wait", "Now"].map((word, at) => h("th", { class: at > 0 && at < 5 ? "num" : null }, word));
+  const heads = ["Node", "Deploy", "Boot", "Test", "Wait", ...(held ? ["Held"] : []), "Now"];
+  const head = heads.map((word, at) => h("th", { class: at > 0 && at <= kinds.length ? "num" : null }, word));
   root.replaceChildren(h("table", { class: "table" }, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...body)));
 }

@@ -287,7 +287,6 @@ const KEYS = {
   m: () => consoles.maximise(),
   f: () => consoles.toggleFollow(),
   Home: () => seek(player.start),
-  "?": () => at("keys").showModal(),
   Escape: () => consoles.restore(),
 };
 
