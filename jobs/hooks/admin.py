@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from jobs.hooks import commands
-from jobs.hooks.models import Hook
+from jobs.hooks import commands, keeping
+from jobs.hooks.models import Hook, HookMessage
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Hook]
@@ -35,6 +36,26 @@ class HookAdmin(ModelAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Hook | None = None) -> bool:
         return False
+
+    # A webhook has thousands of messages: they are counted, not listed, and go piece by piece.
+
+    def get_deleted_objects(
+        self, objs: Iterable[Hook], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        hooks = list(objs)
+        counts = {
+            "webhooks": len(hooks),
+            "messages": HookMessage.objects.filter(hook__in=hooks).count(),
+        }
+        needed = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
+        return [f"Webhook: {hook}" for hook in hooks], counts, needed, []
+
+    def delete_model(self, request: HttpRequest, obj: Hook) -> None:
+        keeping.forget(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Hook]) -> None:
+        for hook in queryset:
+            keeping.forget(hook)
 
     @admin.action(description="Switch off", permissions=["delete"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[Hook]) -> None:

@@ -15,7 +15,7 @@ from django.db import transaction
 from jobs import posting, queries
 from jobs.domain.job import stream
 from jobs.domain.webhooks import TEST, USUAL, unknown_types
-from jobs.hooks import signing
+from jobs.hooks import keeping, signing
 from jobs.hooks.models import Hook, HookMessage
 from lab.eventstore.models import EventRow
 from lab.eventstore.store import store
@@ -107,7 +107,7 @@ def new_secret(user: User, number: int) -> tuple[Hook, str]:
 
 def remove_hook(user: User, number: int) -> None:
     """Forget a webhook, what it was sent, and what it was to be sent."""
-    hook_of(user, number).delete()
+    keeping.forget(hook_of(user, number))
 
 
 def send_test(user: User, number: int) -> HookMessage:

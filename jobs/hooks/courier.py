@@ -11,16 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.db.models import Min, Q
-from django.utils import timezone
 
 from jobs import mail
-from jobs.hooks import collecting, sending
+from jobs.hooks import collecting, keeping, sending
 from jobs.hooks.models import Hook, HookMessage
 from jobs.mail import NotSent
 
@@ -29,8 +27,6 @@ EVERY = 0.5
 PLACES = 6
 """Webhooks that messages are sent for at the same time."""
 TIDY_EVERY = 600.0
-KEPT_DAYS = 30
-"""For which messages that are settled stay in the list of a webhook."""
 MAIL_AGAIN = 900.0
 
 log = logging.getLogger(__name__)
@@ -59,14 +55,6 @@ def tell_owners() -> int:
             again = None if error.hopeless else time.time() + MAIL_AGAIN
         Hook.objects.filter(pk=hook.pk, mail_due=hook.mail_due).update(mail_due=again)
     return told
-
-
-def tidy() -> int:
-    """Forget what was settled long ago; returns how much that was."""
-    before = timezone.now() - timedelta(days=KEPT_DAYS)
-    settled = HookMessage.objects.filter(created_at__lt=before, due__isnull=True).delete()[0]
-    ended = Hook.objects.filter(state="done", created_at__lt=before).exclude(messages__due__isnull=False)
-    return settled + ended.delete()[0]
 
 
 def _notice(hook: Hook) -> tuple[str, str]:
@@ -121,7 +109,7 @@ class Courier:
         tell_owners()
         if time.monotonic() > self._tidied + TIDY_EVERY:
             self._tidied = time.monotonic()
-            tidy()
+            keeping.tidy()
         return more
 
     def _send(self, hook: int) -> None:

@@ -92,6 +92,7 @@ class HookMessage(models.Model):
         indexes = [
             models.Index(fields=["hook", "id"], name="hookmessage_hook"),
             models.Index(fields=["hook", "due"], name="hookmessage_due", condition=Q(due__isnull=False)),
+            models.Index(fields=["created_at"], name="hookmessage_settled", condition=Q(due__isnull=True)),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,9 @@ import re
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from jobs.hooks import collecting
 from jobs.hooks import commands as hooks
@@ -132,6 +134,15 @@ def test_the_admin_sees_whose_webhooks_there_are_and_switches_them_off(erika: Us
     boss.post("/admin/hooks/hook/", {"action": "switch_off", "_selected_action": [hook.pk]})
     assert Hook.objects.get().reason == "switched off by boss"
     assert boss.get("/admin/hooks/hook/add/").status_code == 403
+    for _ in range(3):
+        hooks.send_test(erika, hook.pk)
+    gone = f"/admin/hooks/hook/{hook.pk}/delete/"
+    with CaptureQueriesContext(connection) as asked:
+        page = boss.get(gone).content.decode()
+    assert "Messages: 3" in page
+    assert not [one for one in asked if "hooks_hookmessage" in one["sql"] and "COUNT(" not in one["sql"]]
+    boss.post(gone, {"post": "yes"})
+    assert not Hook.objects.exists()
 
 
 def test_webhooks_are_nobody_elses(erika: User) -> None:

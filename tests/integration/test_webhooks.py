@@ -18,7 +18,7 @@ from devices import board_commands
 from jobs import commands as job_commands
 from jobs import mail
 from jobs.domain.webhooks import TEST
-from jobs.hooks import collecting, courier, payload, queries, sending
+from jobs.hooks import collecting, courier, keeping, payload, queries, sending
 from jobs.hooks import commands as hooks
 from jobs.hooks.models import Hook, HookMessage
 from jobs.models import Job
@@ -387,11 +387,35 @@ def test_a_webhook_for_one_job_is_told_all_of_it_and_then_is_done(erika: User, r
     assert (again(hook).state, again(hook).reason) == ("done", f"job {number} has ended")
     Hook.objects.update(created_at=timezone.now() - timedelta(days=31))
     HookMessage.objects.update(created_at=timezone.now() - timedelta(days=31))
-    assert courier.tidy() >= 4
+    assert keeping.tidy() >= 4
     assert not Hook.objects.exists()
     private = submit(make_user("max"), definition(visibility="private"))
     with pytest.raises(NotFound):
         hook_to(receiver, erika, job=private)
+
+
+@here
+def test_of_what_is_settled_the_newest_is_kept_and_all_that_waits(
+    erika: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "KEPT_MOST", 3)
+    monkeypatch.setattr(keeping, "AT_ONCE", 2)
+    busy, quiet = (hook_to(receiver, erika) for _ in range(2))
+    for hook, count in ((busy, 9), (quiet, 2)):
+        for _ in range(count):
+            hooks.send_test(erika, hook.pk)
+    first, *_ = keys = list(busy.messages.order_by("id").values_list("key", flat=True))
+    HookMessage.objects.exclude(key=first).update(state="delivered", due=None)
+    with CaptureQueriesContext(connection) as asked:
+        assert keeping.tidy() == 5
+    deleted = [one["sql"] for one in asked if one["sql"].startswith("DELETE")]
+    assert len(deleted) == 3, "a few at a time"
+    left = busy.messages.order_by("id").values_list("key", flat=True)
+    assert (list(left), quiet.messages.count()) == ([first, *keys[-3:]], 2)
+    assert keeping.tidy() == 0
+    hooks.remove_hook(erika, busy.pk)
+    assert list(Hook.objects.all()) == [quiet]
+    assert HookMessage.objects.count() == 2
 
 
 @here

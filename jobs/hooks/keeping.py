@@ -1,0 +1,48 @@
+"""What is kept of messages, and for how long. Piece by piece: all else that writes waits for each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from jobs.hooks.models import Hook, HookMessage
+
+KEPT_DAYS = 30
+"""For which messages that are settled stay in the list of a webhook."""
+KEPT_MOST = 2000
+"""Of them, for one webhook: the newest."""
+AT_ONCE = 500
+
+
+def tidy() -> int:
+    """Forget what was settled long ago, or is not among the newest; returns how much that was."""
+    before = timezone.now() - timedelta(days=KEPT_DAYS)
+    forgotten = _forget(HookMessage.objects.filter(created_at__lt=before))
+    for hook in Hook.objects.values_list("pk", flat=True):
+        settled = HookMessage.objects.filter(hook=hook, due__isnull=True).order_by("-id")
+        last = settled.values_list("pk", flat=True)[KEPT_MOST : KEPT_MOST + 1].first()
+        if last is not None:
+            forgotten += _forget(HookMessage.objects.filter(hook=hook, pk__lte=last))
+    ended = Hook.objects.filter(state="done", created_at__lt=before).exclude(messages__due__isnull=False)
+    for one in ended:
+        forgotten += forget(one)
+    return forgotten
+
+
+def forget(hook: Hook) -> int:
+    """Forget a webhook, what it was sent, and what it was to be sent; returns how much that was."""
+    Hook.objects.filter(pk=hook.pk, state="on").update(state="off", reason="it is being removed")
+    forgotten = _forget(hook.messages.all(), settled=False)
+    return forgotten + hook.delete()[0]
+
+
+def _forget(messages: QuerySet[HookMessage], *, settled: bool = True) -> int:
+    """Delete messages; of the `settled` ones those that are not sent once more at this moment."""
+    if settled:
+        messages = messages.filter(due__isnull=True)
+    forgotten = 0
+    while some := list(messages.values_list("pk", flat=True)[:AT_ONCE]):
+        forgotten += messages.filter(pk__in=some).delete()[0]
+    return forgotten
