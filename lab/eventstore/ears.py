@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 from lab.eventstore.doorbell import Doorbell
-from lab.eventstore.live import LISTEN_AGAIN, doorbell
+from lab.eventstore.live import AGAIN, doorbell
 
 log = logging.getLogger(__name__)
 
@@ -52,4 +52,4 @@ class Ears:
                 log.warning("The doorbell is silent.", exc_info=True)
             if not stopped.done():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(stopped), LISTEN_AGAIN)
+                    await asyncio.wait_for(asyncio.shield(stopped), AGAIN)

@@ -37,8 +37,8 @@ SAFETY_POLL = 1.0
 """Seconds. The longest that a lost ring can delay anything."""
 REMEMBERED = 20_000
 """News kept in memory; who is further behind reads from the database."""
-LISTEN_AGAIN = 1.0
-"""Seconds until a doorbell that went silent is tried again."""
+AGAIN = 1.0
+"""Seconds until a doorbell that went silent, or a database that could not be read, is tried again."""
 BATCH = 2_000
 
 
@@ -134,6 +134,10 @@ class LogHub:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     @property
+    def _again(self) -> float:
+        return min(self._poll, AGAIN)
+
+    @property
     def wakes(self) -> int:
         """How often the waiters were woken; hand it to `wait`."""
         return self._wakes
@@ -172,9 +176,9 @@ class LogHub:
                     first = False
                 await self._catch_up()
             except Exception:
-                # The database is away. Sockets stay; the next poll tries again.
-                log.warning("The log cannot be read; trying again in %s s.", self._poll, exc_info=True)
-                await asyncio.sleep(self._poll)
+                # The database is away. Sockets stay. However rarely it polls: a ring may have come to nothing here.
+                log.warning("The log cannot be read; trying again in %s s.", self._again, exc_info=True)
+                await asyncio.sleep(self._again)
                 continue
             self._caught_up.set()
             self._wakes += 1
@@ -204,7 +208,7 @@ class LogHub:
                 raise
             except Exception:
                 log.warning("The doorbell is silent; polling each %s s.", self._poll, exc_info=True)
-            await asyncio.sleep(min(self._poll, LISTEN_AGAIN))
+            await asyncio.sleep(self._again)
 
 
 def _close_connection() -> None:
