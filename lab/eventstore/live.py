@@ -176,7 +176,7 @@ class LogHub:
                     first = False
                 await self._catch_up()
             except Exception:
-                # The database is away. Sockets stay. However rarely it polls: a ring may have come to nothing here.
+                # The database is away. Sockets stay. However rarely it polls: a ring may have been in vain.
                 log.warning("The log cannot be read; trying again in %s s.", self._again, exc_info=True)
                 await asyncio.sleep(self._again)
                 continue
