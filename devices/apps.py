@@ -10,5 +10,8 @@ class DevicesConfig(AppConfig):
 
     def ready(self) -> None:
         from devices import projections
+        from devices.models import SittingChunk
+        from lab.eventstore import append_only
 
+        append_only.protect(SittingChunk)
         projections.install()

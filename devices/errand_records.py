@@ -26,6 +26,7 @@ class Errand:
     what: str
     """``test``, ``on``, ``off``, ``cycle`` or ``console``."""
     by: str
+    """Who asked for it."""
     asked_at: datetime
     worker: str = ""
     """Who works on it, or did; empty: nobody yet."""
@@ -34,6 +35,11 @@ class Errand:
     outcome: str = ""
     """``pass``, ``fail`` or ``lost``; empty: it is not over."""
     reason: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took from when it was asked for; 0: it is not over."""
+        return (self.ended_at - self.asked_at).total_seconds() if self.ended_at else 0.0
 
     @property
     def title(self) -> str:

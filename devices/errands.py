@@ -50,7 +50,9 @@ def request(name: str, what: str, *, actor: Actor, cause: str = "") -> int:
     """
     meta = may_handle(name, actor, f"have board {name} tested or its power switched", cause)
     if what == rules.CONSOLE:
-        raise Rejected("No worker can type on a console for somebody: see “manage.py board NAME console”.")
+        raise Rejected(
+            f"The console of board {name} is taken on its page, or by “manage.py board … console”."
+        )
     if what in rules.POWER and not queries.effective_config(name).power.present:
         raise Rejected(f"Board {name} has no power switch: its configuration has no power.method.")
     number = 0

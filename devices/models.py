@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from django.db import models
 
+from devices.models_sitting import SittingChunk as SittingChunk
+from devices.models_sitting import SittingInput as SittingInput
+
 FOREVER = 1e12
 """The end of what has not ended, in seconds since the epoch: a number, so that indexes are read in one go."""
 STATES = ("free", "reserved", "unhealthy", "unchecked", "offline", "quarantined", "retired")
@@ -80,6 +83,8 @@ class Board(models.Model):
     """What a worker does to it at somebody's request; see `devices.domain.errand`."""
     errand_what = models.CharField(max_length=16, blank=True)
     errand_worker = models.TextField(blank=True)
+    errand_by = models.CharField(max_length=150, blank=True)
+    """Who types on its console, if that is the errand."""
     errand_until = models.DateTimeField(null=True, blank=True)
     """When it is given up, where nothing more is heard of it."""
     retired_reason = models.TextField(blank=True)

@@ -91,7 +91,7 @@ def draw_board(event: Event, recorded: Recorded) -> None:
     row.health_job, row.check_reason, row.check_first = state.health_job, state.check, state.check_first
     row.check_job, row.check_attempts = state.check_job, state.check_attempts
     row.errand, row.errand_what = state.errand, state.errand_what
-    row.errand_worker = state.errand_worker
+    row.errand_worker, row.errand_by = state.errand_worker, state.errand_by
     row.state, row.refusal, row.version = state.state, state.refusal, recorded.version
     at = recorded.recorded_at
     match event:

@@ -1,16 +1,22 @@
-"""Sitting at the console of a board that no job has: it is reserved meanwhile, and all of it is recorded."""
+"""Sitting at the console of a board that no job has: it is reserved meanwhile, and all of it is recorded.
+
+Somebody sits at their own terminal (`sit`), on a machine that reaches the board; or in a browser (`request`),
+and a worker of the board's site has its line for them (`serve`).
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
+import socket
+import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 
 from django.conf import settings
 
-from devices import queries
+from devices import queries, sitting_input
 from devices.access import permit
 from devices.board_commands import decide_on_board
 from devices.deciding import Decision
@@ -22,18 +28,29 @@ from devices.domain.errand_events import ErrandOutcome, StepResult
 from devices.drivers import session
 from devices.drivers.expect import clean
 from devices.drivers.session import Person
+from devices.drivers.trial import patience
 from devices.loading import load_board
-from lab.actors import Actor
+from devices.sitting_input import Relayed
+from devices.sitting_record import Recorder
+from lab import cluster_ties
+from lab.actors import LAB, Actor
+from lab.eventstore.ears import Ears
 from lab.kernel.aggregate import Loaded
 from lab.kernel.deadline import Deadline
-from lab.kernel.errors import InfrastructureError, Rejected
+from lab.kernel.errors import InfrastructureError, JobError, Rejected
 from lab.kernel.events import Event, Meta
+from lab.kernel.ports import FollowUp
 
+TASK = "devices.tasks.run_sitting"
+WAIT = 300.0
+"""Seconds until a worker must have taken it: all may be busy with jobs."""
 SPARE = 60.0
 """Seconds beyond the limit of a sitting after which the board is anybody's again, whatever became of us."""
 LONGEST = 24 * 3600.0
 LOOK_EVERY = 2.0
 """Seconds between two looks whether somebody took the board away."""
+
+log = logging.getLogger(__name__)
 
 
 def sit(
@@ -45,30 +62,30 @@ def sit(
     say: Callable[[str], None],
     actor: Actor,
     cause: str = "",
-) -> Path:
-    """Connect somebody with a board's console until they leave, at most so long; returns the record.
+) -> int:
+    """Connect somebody with a board's console until they leave, at most so long; returns the errand's number.
 
     `power`: ``on`` or ``cycle`` to switch it once the console is open; it is off afterwards unless it was on.
     `say` is told how things stand. Raises `Rejected` with a sentence where it cannot be, and for what ended
     it before its time.
     """
-    meta = Meta(
-        actor=permit(actor, "console", name, "devices.change_board", "type on the console"), cause=cause
-    )
-    if not 0 < seconds <= LONGEST:
-        raise Rejected(
-            f"A board can be had for up to {LONGEST / 3600:.0f} hours, not for {seconds / 60:g} min."
-        )
-    config = queries.effective_config(name)
-    if power and not config.power.present:
-        raise Rejected(f"Board {name} has no power switch: its configuration has no power.method.")
-    errand = _reserve(name, meta, seconds + SPARE)
+    meta, config = _wanted(name, seconds, power, actor, cause)
+    errand = 0
+
+    def ask(found: Loaded[boards.Board]) -> Decision:
+        nonlocal errand
+        errand = found.version + 1
+        events = rules.request(found.state, found.version, rules.CONSOLE, within=seconds, by=meta.actor)
+        return Decision(events=events)
+
+    decide_on_board(name, ask, meta)
+    within = _lease(seconds, config)
+    _append(name, meta, lambda state: rules.start(state, errand, worker=meta.actor, within=within))
     outcome: ErrandOutcome = "lost"
     reason = "Labbook itself failed"
     try:
-        deadline = Deadline.after(seconds, "the sitting", stop=_Watch(name, errand))
-        path = _record_of(name, errand)
-        _sat(name, errand, meta, person, config, path, deadline, power=power, say=say)
+        say(f"Board {name}, {session.kind_of(config)}. Ctrl-] leaves.")
+        _sat(name, errand, meta, person, config, seconds, power=power, say=say)
         outcome, reason = "pass", ""
     except InfrastructureError as exc:
         # What failed is in the step: it may tell how the board is reached, which is not for everybody.
@@ -79,7 +96,92 @@ def sit(
         raise
     finally:
         _end(name, errand, meta, outcome, reason)
-    return path
+    return errand
+
+
+def request(name: str, *, seconds: float, power: str = "", actor: Actor, cause: str = "") -> int:
+    """Have a worker open a board's console for somebody in a browser; returns the errand's number.
+
+    What they type goes by `sitting_input.put`, what they see is the record. Raises `Rejected`.
+    """
+    meta, _ = _wanted(name, seconds, power, actor, cause)
+    errand = 0
+
+    def ask(found: Loaded[boards.Board]) -> Decision:
+        nonlocal errand
+        errand = found.version + 1
+        events = rules.request(found.state, found.version, rules.CONSOLE, within=WAIT, by=meta.actor)
+        task = FollowUp(task=TASK, args=(name, errand, seconds, power), site=found.state.site)
+        return Decision(events=events, follow_ups=[task])
+
+    decide_on_board(name, ask, meta)
+    return errand
+
+
+def serve(name: str, errand: int, seconds: float, power: str) -> str:
+    """Have a board's line for who asked for it, on this worker; returns what came of it, in words.
+
+    Tasks may come twice, or too late: such a one finds the errand taken, or over, and leaves.
+    """
+    worker = f"{socket.gethostname()}/{os.getpid()}"
+    meta = Meta(actor=f"worker:{worker}", cause="errand")
+    try:
+        config = queries.effective_config(name)
+        within = _lease(seconds, config)
+        _append(name, meta, lambda state: rules.start(state, errand, worker=worker, within=within))
+    except Over as exc:
+        return str(exc)
+    except Rejected as exc:
+        _end(name, errand, meta, "fail", "its configuration cannot be used")  # a rule may be newer than it
+        return str(exc)
+    rung = threading.Event()
+    person = Relayed(name, errand, float(settings.LABBOOK["KEYBOARD_IDLE"]), rung)
+    outcome: ErrandOutcome = "lost"
+    reason = "Labbook itself failed: see the log of the worker"
+    try:
+        if not person.has_left():
+            with Ears(rung):
+                in_time = not _sat(name, errand, meta, person, config, seconds, power=power)
+            person.why = person.why or ("" if in_time else "its time was over")
+        outcome, reason = "pass", person.why
+    except JobError as exc:
+        log.warning("the sitting at board %s ended early: %s", name, exc)
+        outcome, reason = "fail", "its console could not be used to the end"
+        if cluster_ties.stopping():
+            outcome, reason = "lost", "the worker was shut down"
+    finally:
+        _end(name, errand, meta, outcome, reason)
+    return f"console of board {name}: {reason or 'left'}"
+
+
+def give_up_silent() -> list[tuple[str, int]]:
+    """End the sittings whose workers fell silent; returns them as (board, errand)."""
+    given_up = sitting_input.silent()
+    for name, errand in given_up:
+        log.error("the worker that had the console of board %s is lost", name)
+        _end(name, errand, Meta(actor=LAB, cause="lease"), "lost", "its worker fell silent")
+    return given_up
+
+
+def _wanted(name: str, seconds: float, power: str, actor: Actor, cause: str) -> tuple[Meta, BoardConfig]:
+    meta = Meta(
+        actor=permit(actor, "console", name, "devices.change_board", "type on the console"), cause=cause
+    )
+    if not 0 < seconds <= LONGEST:
+        raise Rejected(
+            f"A board can be had for up to {LONGEST / 3600:.0f} hours, not for {seconds / 60:g} min."
+        )
+    if power not in ("", "on", "cycle"):
+        raise Rejected(f"{power[:60]!r} is nothing to do with power here: it is on, cycle, or nothing.")
+    config = queries.effective_config(name)
+    if power and not config.power.present:
+        raise Rejected(f"Board {name} has no power switch: its configuration has no power.method.")
+    return meta, config
+
+
+def _lease(seconds: float, config: BoardConfig) -> float:
+    """As long as its power may still be switched, nobody else must get it."""
+    return seconds + SPARE + (patience(config) if config.power.present else 0)
 
 
 def _sat(
@@ -88,45 +190,39 @@ def _sat(
     meta: Meta,
     person: Person,
     config: BoardConfig,
-    path: Path,
-    deadline: Deadline,
+    seconds: float,
     *,
     power: str,
-    say: Callable[[str], None],
-) -> None:
+    say: Callable[[str], None] = lambda _: None,
+) -> bool:
+    """Sit there; returns whether it ended because the time was over."""
+    watch = _Watch(name, errand)
+    deadline = Deadline.after(seconds, "the sitting", stop=watch)
     begun, heard, failed = time.monotonic(), b"", ""
     try:
         with contextlib.ExitStack() as stack:
-            cast = stack.enter_context(session.recording(path, f"{name}, {meta.actor}"))
-            terminal = stack.enter_context(session.line(config, deadline, say))
-            say(f"Board {name}, {session.kind_of(config)}. Ctrl-] leaves.")
+            record = stack.enter_context(Recorder(name, errand))
+
+            def tell(text: str) -> None:
+                record.say(text)
+                say(text)
+
+            terminal = stack.enter_context(session.line(config, deadline, tell))
+            record.say(f"the {'serial console' if config.console.present else 'login shell'} is open")
             if power:
-                state = stack.enter_context(session.power(config, power, deadline))
+                state = stack.enter_context(session.power(config, power, deadline, watch.taken))
                 _note(name, errand, meta, "power", "pass", f"switched {power}, is {state}", "", 0.0)
-                say(f"Its power is {state}.")
-            heard = session.talk(terminal, person, cast, config, deadline)
+                tell(f"Its power is {state}.")
+            heard = session.talk(terminal, person, record, config, deadline)
+            return deadline.expired
     except InfrastructureError as exc:
         failed = str(exc)
         raise
     finally:
         text = clean(heard).decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-        said = failed or f"recorded in {path}"
         with contextlib.suppress(Over):
             spent = time.monotonic() - begun
-            _note(name, errand, meta, "console", "fail" if failed else "pass", said, text, spent)
-
-
-def _reserve(name: str, meta: Meta, within: float) -> int:
-    number = 0
-
-    def ask(found: Loaded[boards.Board]) -> Decision:
-        nonlocal number
-        number = found.version + 1
-        return Decision(events=rules.request(found.state, found.version, rules.CONSOLE, within=within))
-
-    decide_on_board(name, ask, meta)
-    _append(name, meta, lambda state: rules.start(state, number, worker=meta.actor, within=within))
-    return number
+            _note(name, errand, meta, "console", "fail" if failed else "pass", failed, text, spent)
 
 
 def _note(
@@ -151,13 +247,19 @@ def _append(name: str, meta: Meta, decide: Callable[[boards.Board], list[Event]]
 
 
 class _Watch:
-    """Looks now and then whether the board is still ours: somebody may release it."""
+    """Looks whether to go on: this process may have to end, and somebody may have released the board."""
 
     def __init__(self, name: str, errand: int) -> None:
         self._name, self._errand = name, errand
         self._look_at = 0.0
 
     def __call__(self) -> Exception | None:
+        if cluster_ties.stopping():
+            return InfrastructureError("the worker was shut down")
+        return self.taken()
+
+    def taken(self) -> Exception | None:
+        """Look now and then whether the board is still ours."""
         now = time.monotonic()
         if now < self._look_at:
             return None
@@ -165,9 +267,3 @@ class _Watch:
         if load_board(self._name).state.errand == self._errand:
             return None
         return InfrastructureError("somebody took the board away; see its history")
-
-
-def _record_of(name: str, errand: int) -> Path:
-    """Return where the record goes: a file beside the lab's other data, on this machine."""
-    day = datetime.now(UTC)
-    return Path(settings.VAR_DIR) / "consoles" / name / f"{day:%Y%m%d-%H%M%S}-{errand}.cast"

@@ -43,5 +43,6 @@ def board_state(row: Board) -> boards.Board:
         errand=row.errand,
         errand_what=row.errand_what,
         errand_worker=row.errand_worker,
+        errand_by=row.errand_by,
         retired=row.retired_reason,
     )

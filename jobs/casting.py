@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
 from jobs import console_log, queries
-from jobs.asciicast import Cast, header
 from jobs.models import Node
+from jobs.sending import cast_download
+from lab.asciicast import Cast, header
 from lab.kernel.errors import NotFound
 
 PIECE = 256 * 1024
@@ -23,14 +22,7 @@ def cast_answer(request: HttpRequest, number: int, index: int) -> StreamingHttpR
     if name is None:
         raise NotFound(f"Job {number} has no node {index}.")
     pieces = _pieces(number, index, f"{row.name} · job {number}, {name}")
-    return StreamingHttpResponse(
-        _awaited(pieces) if isinstance(request, ASGIRequest) else pieces,
-        content_type="application/x-asciicast",
-        headers={
-            "Content-Disposition": f'attachment; filename="job-{number}.{index}-{name}.cast"',
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+    return cast_download(request, pieces, f"job-{number}.{index}-{name}.cast")
 
 
 def _pieces(number: int, index: int, title: str) -> Iterator[str]:
@@ -39,14 +31,6 @@ def _pieces(number: int, index: int, title: str) -> Iterator[str]:
     yield header(title, start)
     recording = Cast(start)
     while chunks:
-        yield "".join(recording.lines(chunks))
+        yield "".join(recording.line(chunk.at, chunk.data) for chunk in chunks)
         chunks = console_log.chunks(number, index, chunks[-1].end, PIECE)
     yield recording.end()
-
-
-async def _awaited(pieces: Iterator[str]) -> AsyncIterator[str]:
-    def take() -> str | None:
-        return next(pieces, None)
-
-    while (piece := await sync_to_async(take)()) is not None:
-        yield piece

@@ -153,7 +153,7 @@ class JobConsumer(StreamConsumer):
         self.job = int(self.scope["url_route"]["kwargs"]["job"])
         if self.job > BIGGEST:
             raise NotFound(f"There is no job {self.job}, or you may not see it.")
-        after = _number("after", query.get("after", "0"))
+        after = number_of("after", query.get("after", "0"))
         # A position from the future (the database was put back to a copy) would wait for ever.
         position = after if after <= self.hub.head else 0
         self.cursor = Cursor(position=position, consoles=_consoles(query.get("console", "")))
@@ -181,7 +181,7 @@ class EventsConsumer(StreamConsumer):
     pause = LIST_PAUSE
 
     async def start(self, query: Mapping[str, str]) -> None:
-        after = _number("after", query.get("after") or str(self.hub.head))
+        after = number_of("after", query.get("after") or str(self.hub.head))
         self.position = min(after, self.hub.head)
         self.topics = set(query.get("topic", "jobs,boards").split(","))
         if unknown := self.topics - {"jobs", "boards"}:
@@ -216,7 +216,7 @@ class FeedConsumer(StreamConsumer):
     """All that happens, as far as the user may see it, for programs."""
 
     async def start(self, query: Mapping[str, str]) -> None:
-        after = _number("after", query.get("after") or str(self.hub.head))
+        after = number_of("after", query.get("after") or str(self.hub.head))
         self.position = min(after, self.hub.head)
         self.types = frozenset(one for one in query.get("type", "").split(",") if one)
         self.greeted = False
@@ -261,7 +261,8 @@ def _known_boards(user: queries.User, names: list[str]) -> list[str]:
     return [name for name in names if name in found]
 
 
-def _number(what: str, text: str) -> int:
+def number_of(what: str, text: str) -> int:
+    """Return a number of the address. Raises `Refused`."""
     if not (text.isascii() and text.isdigit()) or int(text[:20]) > BIGGEST:
         raise Refused(4400, f"{what}: {text[:20]!r} is not a number")
     return int(text)
@@ -271,4 +272,4 @@ def _consoles(text: str) -> dict[int, int]:
     parts = [part.partition(":") for part in text.split(",") if part]
     if len(parts) > MAX_CONSOLES:
         raise Refused(4400, f"console: more than {MAX_CONSOLES} of them")
-    return {_number("console", node): _number("console", offset or "0") for node, _, offset in parts}
+    return {number_of("console", node): number_of("console", offset or "0") for node, _, offset in parts}

@@ -39,7 +39,7 @@ R = TypeVar("R")
 _typists = ThreadPoolExecutor(max_workers=2, thread_name_prefix="typist")
 
 
-async def _do(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+async def do(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run a command in one of the typists' threads, each of which has a connection of its own."""
 
     def call() -> R:
@@ -68,16 +68,16 @@ class KeyboardConsumer(StreamConsumer):
         self.user = await self._current_user()
         self.position = self.hub.head
         self._taking = asyncio.ensure_future(
-            _do(hand_commands.take_keyboard, self.job, self.node, user=self.user, cause="web")
+            do(hand_commands.take_keyboard, self.job, self.node, user=self.user, cause="web")
         )
         try:
             taken = await asyncio.shield(self._taking)
         except NotFound:
             raise
         except NotPermitted as exc:
-            raise Refused(NOT_YOURS, _short(exc)) from exc
+            raise Refused(NOT_YOURS, short(exc)) from exc
         except (Rejected, Conflict) as exc:
-            raise Refused(NOT_NOW, _short(exc)) from exc
+            raise Refused(NOT_NOW, short(exc)) from exc
         self.ticket, self._taking = taken.ticket, None
         await self._say({"taken": taken.ticket, "idle": settings.LABBOOK["KEYBOARD_IDLE"]})
 
@@ -105,7 +105,7 @@ class KeyboardConsumer(StreamConsumer):
         if self.ticket is None or not data:
             return
         try:
-            await _do(hand_commands.type_keys, self.job, self.node, self.ticket, data, user=self.user)
+            await do(hand_commands.type_keys, self.job, self.node, self.ticket, data, user=self.user)
         except Rejected as exc:
             await self._say({"refused": str(exc)})
         except Error:
@@ -121,7 +121,7 @@ class KeyboardConsumer(StreamConsumer):
         if ticket is None:
             return
         try:
-            await _do(
+            await do(
                 hand_commands.give_keyboard,
                 self.job,
                 self.node,
@@ -137,7 +137,7 @@ class KeyboardConsumer(StreamConsumer):
         await self.send(text_data=json.dumps(words))
 
 
-def _short(error: Exception) -> str:
+def short(error: Exception) -> str:
     """Return what fits into a closing frame: 123 bytes."""
     return str(error).encode()[:120].decode(errors="ignore")
 

@@ -20,7 +20,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from devices import errands
+from devices import errands, sitting
 from jobs import commands, delivering, hand_commands, health, leases
 from jobs.models import Delivery, Job, Lease
 from lab.eventstore import followups
@@ -49,6 +49,7 @@ class Reconciler:
         self.queue_due_deliveries()
         hand_commands.forget_keys()
         errands.give_up_lost()
+        sitting.give_up_silent()
         health.cancel_orphans()
         health.queue_due()
         commands.schedule()

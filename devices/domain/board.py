@@ -89,6 +89,8 @@ class Board:
     errand_what: str = ""
     errand_worker: str = ""
     """Who has begun it; empty: nobody yet."""
+    errand_by: str = ""
+    """Who types on its console; empty where that is not the errand."""
     retired: str = ""
     """The reason; empty while it is in use."""
 
@@ -140,7 +142,7 @@ class Board:
         if self.errand_what == "test":
             return "a test of its connections"
         if self.errand_what == "console":
-            return f"{self.errand_worker or 'somebody'}, who types on its console"
+            return f"{self.errand_by or self.errand_worker or 'somebody'}, who types on its console"
         return f"switching its power ({self.errand_what})"
 
 
@@ -183,11 +185,13 @@ def apply(state: Board, event: Event) -> Board:
         case BoardCheckUndecided():
             return replace(state, check_job=None) if event.again else replace(state, **NO_CHECK)
         case BoardErrandRequested():
-            return replace(state, errand=event.errand, errand_what=event.what, errand_worker="")
+            return replace(
+                state, errand=event.errand, errand_what=event.what, errand_worker="", errand_by=event.by
+            )
         case BoardErrandStarted():
             return replace(state, errand_worker=event.worker)
         case BoardErrandEnded():
-            return replace(state, errand=None, errand_what="", errand_worker="")
+            return replace(state, errand=None, errand_what="", errand_worker="", errand_by="")
         case BoardRetired():
             return replace(state, retired=event.reason)
     return state

@@ -25,7 +25,7 @@ from lab.kernel.events import Event
 ERRANDS: tuple[Errand, ...] = get_args(Errand)
 POWER: tuple[Errand, ...] = ("on", "off", "cycle")
 CONSOLE: Errand = "console"
-"""No worker's: whoever asks for it does it."""
+"""Somebody types on its console: at their own terminal, or in a browser, with a worker in between."""
 MAX_TRANSCRIPT = 16 * 1024
 """Characters of one step; the end of a longer one is kept."""
 
@@ -34,8 +34,8 @@ class Over(Rejected):
     """An errand is not there to be worked on (any more)."""
 
 
-def request(state: Board, version: int, what: str, *, within: float) -> list[Event]:
-    """Decide to have it done by a worker. `version`: of the stream before this.
+def request(state: Board, version: int, what: str, *, within: float, by: str = "") -> list[Event]:
+    """Decide to have it done by a worker. `version`: of the stream before this; `by`: who types, if so.
 
     Power is for boards that are offline: what becomes of it must not surprise a job.
     """
@@ -52,7 +52,7 @@ def request(state: Board, version: int, what: str, *, within: float) -> list[Eve
         raise Rejected(f"Board {state.name} is reserved for {state.errand_words} already: wait for its end.")
     if errand in POWER and not state.offline:
         raise Rejected(f"Board {state.name} could be given to a job at any moment: take it offline first.")
-    return [BoardErrandRequested(errand=version + 1, what=errand, within=within)]
+    return [BoardErrandRequested(errand=version + 1, what=errand, within=within, by=by)]
 
 
 def start(state: Board, errand: int, *, worker: str, within: float) -> list[Event]:

@@ -12,12 +12,16 @@ StepResult = Literal["pass", "fail", "skip"]
 ErrandOutcome = Literal["pass", "fail", "lost"]
 
 
+codec.upcaster("board.errand_requested", 1)(lambda data: data)
+
+
 @codec.register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardErrandRequested(Event):
-    """No job gets the board until the errand has ended."""
+    """No job gets the board until the errand has ended. Schema 1 did not say who types."""
 
     type = "board.errand_requested"
+    schema = 2
     errand: int
     """The version of this very event: rises with every errand, and is given once."""
     what: Errand
@@ -25,6 +29,8 @@ class BoardErrandRequested(Event):
     its console."""
     within: float
     """Seconds in which a worker must have begun."""
+    by: str = ""
+    """Who is going to type on the console; empty for other errands."""
 
 
 @codec.register

@@ -149,7 +149,7 @@ def _board_words(state: Board, event: Event) -> Words:
 
 def _errand_words(state: Board, event: Event) -> str:
     if "console" in (state.errand_what, getattr(event, "what", "")):
-        return _console_words(event)
+        return _console_words(state, event)
     what = "test of its connections" if state.errand_what == "test" else f"power {state.errand_what}"
     what = what if state.errand_what else "errand"  # its request is on an earlier page
     match event:
@@ -168,12 +168,12 @@ def _errand_words(state: Board, event: Event) -> str:
     return event.type
 
 
-def _console_words(event: Event) -> str:
+def _console_words(state: Board, event: Event) -> str:
     match event:
         case BoardErrandRequested():
-            return "reserved for somebody who wants to type on its console"
+            return f"reserved for {event.by or 'somebody'} who wants to type on its console"
         case BoardErrandStarted():
-            return f"console taken by {event.worker}"
+            return f"console taken by {state.errand_by or event.worker}"
         case BoardErrandStep(step="console"):
             return "console left" if event.result == "pass" else "console failed"
         case BoardErrandStep():

@@ -20,6 +20,7 @@ IN_PATHS: dict[str, tuple[str, JsonObject]] = {
     "a": ("The older job's number.", NUMBER),
     "b": ("The newer job's number.", NUMBER),
     "name": ("Its name.", {"type": "string"}),
+    "errand": ("The sitting's number, as the list of errands says it.", NUMBER),
     "hook": ("The webhook's number.", NUMBER),
     "token": ("The token's number.", NUMBER),
     "message": ("The message's `id`.", {"type": "string"}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class Keyboard(TypedDict):
@@ -44,3 +44,44 @@ class Held(TypedDict):
     if_failed: bool
     since: float | None
     until: float | None
+
+
+class WantedConsole(TypedDict):
+    """`power`: switch it once the console is open; it is off at the end unless it was on."""
+
+    minutes: NotRequired[int]
+    power: NotRequired[Literal["", "on", "cycle"]]
+
+
+class TakenConsole(TypedDict):
+    """Yours; after `idle` seconds without a key it is given back."""
+
+    errand: int
+    by: str
+    idle: int
+
+
+class TypedBoardKeys(TypedDict):
+    """`errand`: that came with the console."""
+
+    errand: int
+    text: str
+
+
+class ConsolePiece(TypedDict):
+    """`kind`: ``o``, the board printed it; ``i``, it was typed; ``n``, a remark. `data`: in base64."""
+
+    id: int
+    kind: Literal["o", "i", "n"]
+    at: float
+    data: str
+
+
+class ConsoleRecord(TypedDict):
+    """`open`: a worker has the board's line, or had it."""
+
+    errand: int
+    by: str
+    open: bool
+    over: bool
+    pieces: list[ConsolePiece]

@@ -6,6 +6,7 @@ from django.urls import path, re_path, register_converter
 
 from jobs.api import (
     account,
+    board_console,
     boards,
     comparing,
     consoles,
@@ -85,6 +86,18 @@ urlpatterns = [
     path("boards/<str:name>/release/", boards.Release.as_view(), name="release"),
     path("boards/<str:name>/clone/", boards.Clone.as_view(), name="clone"),
     path("boards/<str:name>/errands/", errands.Errands.as_view(), name="errands"),
+    path("boards/<str:name>/console/", board_console.BoardConsole.as_view(), name="board-console"),
+    path("boards/<str:name>/console/keys/", board_console.BoardKeys.as_view(), name="board-keys"),
+    path(
+        "boards/<str:name>/console/<number:errand>/",
+        board_console.BoardRecord.as_view(),
+        name="board-record",
+    ),
+    path(
+        "boards/<str:name>/console/<number:errand>.cast",
+        board_console.BoardCast.as_view(),
+        name="board-cast",
+    ),
     path("boards/<str:name>/retire/", boards.Retire.as_view(), name="retire-board"),
     path("boards/<str:name>/health/", boards.Health.as_view(), name="health"),
     path("boards/<str:name>/health-check/", boards.HealthCheck.as_view(), name="health-check"),

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from devices import seen
+from devices import seen, sitting_view
 from devices.domain.history import Entry
 from devices.seen import BoardView
 from devices.steps import Step, board_steps
@@ -102,6 +102,8 @@ def board(request: HttpRequest, name: str) -> HttpResponse:
         # How the lab reaches its boards is for who keeps them.
         "shows_config": seen.sees_config(request.user, name),
         "reached": seen.connections(request.user, name),
+        "sitting": sitting_view.current(name),
+        "may_sit": sitting_view.may(request.user, name),
     }
     return render(request, "devices/board.html", context)
 

@@ -8,9 +8,20 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from devices import board_commands, by_hand, checking, errand_records, errands, queries, seen, sitting
+from devices import (
+    board_commands,
+    by_hand,
+    checking,
+    errand_records,
+    errands,
+    queries,
+    seen,
+    sitting,
+    sitting_record,
+)
 from devices.domain.access import RIGHTS, WORDS
 from devices.domain.config_text import read_config
+from devices.domain.errand import CONSOLE
 from devices.domain.history import Entry
 from devices.management.cli import as_json, operator, settings_table
 from devices.management.tty import Tty
@@ -35,7 +46,7 @@ class Command(BaseCommand):
         does = parser.add_subparsers(
             dest="do",
             required=True,
-            metavar="show|check|test|console|offline|online|release|health|power|access|clone|retire",
+            metavar="show|check|test|console|record|offline|online|release|health|power|access|clone|retire",
         )
         show = does.add_parser("show", help="all about it, with its last events")
         show.add_argument("--json", action="store_true", help="print JSON, for programs")
@@ -65,6 +76,8 @@ class Command(BaseCommand):
         console.add_argument(
             "--minutes", type=float, default=60, help="for how long at most (default: %(default)s)"
         )
+        record = does.add_parser("record", help="print the record of a sitting at its console, an asciicast")
+        record.add_argument("errand", type=int, help="its number, as the board's page says it")
         clone = does.add_parser("clone", help="register a board like it")
         clone.add_argument("new", metavar="NAME", help="the name of the new board")
         clone.add_argument(
@@ -106,6 +119,9 @@ class Command(BaseCommand):
         if do == "console":
             self._console(name, options["power"], options["minutes"])
             return
+        if do == "record":
+            self._record(name, options["errand"])
+            return
         if do == "clone":
             config = read_config(options["config"]).config
             board_commands.clone_board(name, options["new"], config, actor=operator(), cause="cli")
@@ -135,7 +151,7 @@ class Command(BaseCommand):
     def _console(self, name: str, power: str, minutes: float) -> None:
         """Sit at its console; what is said beside it goes to the error stream."""
         with Tty() as person:
-            path = sitting.sit(
+            errand = sitting.sit(
                 name,
                 person,
                 seconds=minutes * 60,
@@ -144,7 +160,17 @@ class Command(BaseCommand):
                 actor=operator(),
                 cause="cli",
             )
-        self.stderr.write(f"Left. The record is {path}: asciinema plays it.")
+        self.stderr.write(
+            f"Left. “manage.py board {name} record {errand} > FILE.cast” gives the record, "
+            "which asciinema plays."
+        )
+
+    def _record(self, name: str, errand: int) -> None:
+        one = next((one for one in errand_records.errands(name) if one.number == errand), None)
+        if one is None or one.what != CONSOLE:
+            raise CommandError(f"Errand {errand} of board {name} is no sitting at its console.")
+        for piece in sitting_record.asciicast(name, errand, f"{name}, {one.by}"):
+            self.stdout.write(piece, ending="")
 
     def _test(self, name: str) -> None:
         """Have it tested, and print each step as it comes; Ctrl-C leaves the worker to it."""

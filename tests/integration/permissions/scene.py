@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, Group, User
 
-from devices import board_commands, type_commands
+from devices import board_commands, sitting, type_commands
 from devices.images import commands as library
 from jobs import commands, console_log, saved_views
 from jobs.domain.events import AttachmentKept, PhaseEnded
@@ -88,9 +88,24 @@ SUBMITTER = frozenset({"log in", "submit", "cancel own", "be erika"})
 ERIKA = PLAIN | {PRIVATE, SHARED, HIDDEN, CLOSED_QUEUE, CLOSED_TYPE, HUSH}
 LOGGED_IN = frozenset({"log in", "submit"})
 ADA = PLAIN | {HUSH, CLOSED_TYPE, HIDDEN, CLOSED_QUEUE, HUSH_CONFIG}
-KEEPER = LOGGED_IN | {"submit hush", "console hidden", "handle hush", "cancel hidden", "administer hush"}
+KEEPER = LOGGED_IN | {
+    "submit hush",
+    "console hidden",
+    "console hush",
+    "handle hush",
+    "cancel hidden",
+    "administer hush",
+}
 """Who administers hush by its list."""
-ALL = KEEPER | {"cancel own", "handle alpha", "administer alpha", "administer types", "register", "upload"}
+ALL = KEEPER | {
+    "cancel own",
+    "console alpha",
+    "handle alpha",
+    "administer alpha",
+    "administer types",
+    "register",
+    "upload",
+}
 HUSH_KNOWN = PLAIN | {HUSH, CLOSED_TYPE, HIDDEN, CLOSED_QUEUE}
 
 KINDS = [
@@ -102,7 +117,12 @@ KINDS = [
     Kind(name="the submitter", user="erika", knows=ERIKA, may=SUBMITTER | {"submit hush", "cancel hidden"}),
     Kind(name="a member of the group", user="mia", knows=PLAIN | {SHARED}, may=LOGGED_IN),
     Kind(name="a viewer by group", user="vera", knows=PLAIN | BEHIND, may=LOGGED_IN),
-    Kind(name="a holder of the console", user="kim", knows=HUSH_KNOWN, may=LOGGED_IN | {"console hidden"}),
+    Kind(
+        name="a holder of the console",
+        user="kim",
+        knows=HUSH_KNOWN,
+        may=LOGGED_IN | {"console hidden", "console hush"},
+    ),
     Kind(
         name="a handler by group",
         user="harry",
@@ -204,6 +224,12 @@ class Scene:
         board_commands.change_board("alpha", device_type="bench", actor="lab")
         for base in ("hushhush", ""):
             type_commands.change_device_type("bench", base=base, actor="lab")
+        self.sittings = {name: self._sat(name) for name in ("alpha", "hush")}
+
+    def _sat(self, board: str) -> int:
+        errand = sitting.request(board, seconds=60, actor=self.users["root"], cause="test")
+        board_commands.release_board(board, "enough", actor="lab")
+        return errand
 
     def _run(self) -> None:
         self._ended(PUBLIC, definition("mark-public", board="alpha"))

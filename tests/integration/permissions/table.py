@@ -137,6 +137,11 @@ def _html(scene: Scene) -> dict[str, list[Case]]:
             Case(path=f"boards/{name}/", knows=knows)
             for name, knows in {"alpha": READER, "hush": HUSH, "veiled": VEILED}.items()
         ],
+        "boards/<str:name>/console/": _consoles("boards/{}/console/"),
+        "boards/<str:name>/console/<int:errand>.cast": [
+            _at_console(f"boards/{name}/console/{errand}.cast", name)
+            for name, errand in scene.sittings.items()
+        ],
         "boards/<str:name>/do/<slug:key>": [
             _form("boards/alpha/do/online", "handle alpha", {"reason": "x"}),
             _form("boards/hush/do/offline", "handle hush", {"reason": "x"}, HUSH),
@@ -254,6 +259,37 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
             )
             for name, knows in {"alpha": READER, "hush": HUSH}.items()
         ],
+        "boards/<str:name>/console/": [
+            _send(
+                f"boards/{name}/console/",
+                f"console {name}",
+                "",
+                knows,
+                scope="submit",
+                method=method,
+                ok=(201, 204, 409),
+            )
+            for name, knows in {"alpha": READER, "hush": HUSH}.items()
+            for method in ("post", "delete")
+        ],
+        "boards/<str:name>/console/keys/": [
+            _send(
+                f"boards/{name}/console/keys/",
+                f"console {name}",
+                {"errand": errand, "text": "x"},
+                {"alpha": READER, "hush": HUSH}[name],
+                scope="submit",
+                ok=(202, 409),
+            )
+            for name, errand in scene.sittings.items()
+        ],
+        **{
+            f"boards/<str:name>/console/<number:errand>{end}": [
+                _at_console(f"boards/{name}/console/{errand}{end}", name)
+                for name, errand in scene.sittings.items()
+            ]
+            for end in ("/", ".cast")
+        },
         "boards/<str:name>/retire/": _change("boards/{}/retire/", "post", "administer", reason, (200, 409)),
         "boards/<str:name>/health/": _change("boards/{}/health/", "post", "handle", {"health": "good"}),
         "boards/<str:name>/health-check/": _change(
@@ -301,6 +337,14 @@ def _jobs(numbers: dict[str, int], path: str, jobs: tuple[str, ...] = RUN) -> li
 def _boards(path: str) -> list[Case]:
     known = {"alpha": READER, "hush": HUSH, "veiled": VEILED}
     return [Case(path=path.format(name), knows=knows) for name, knows in known.items()]
+
+
+def _consoles(path: str) -> list[Case]:
+    return [_at_console(path.format(name), name) for name in ("alpha", "hush")]
+
+
+def _at_console(path: str, board: str) -> Case:
+    return Case(path=path, knows={"alpha": READER, "hush": HUSH}[board], may=f"console {board}")
 
 
 def _types(path: str) -> list[Case]:

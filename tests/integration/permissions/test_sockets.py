@@ -10,7 +10,7 @@ from django.test import Client
 from websockets.exceptions import ConnectionClosed
 
 from jobs.routing import urlpatterns
-from tests.integration.permissions.scene import HIDDEN, JOBS, KINDS, MARKS, RUN, Kind, Scene
+from tests.integration.permissions.scene import HIDDEN, HUSH, JOBS, KINDS, MARKS, RUN, Kind, Scene
 from tests.integration.permissions.table import READER
 from tests.support.databases import Database
 from tests.support.web import WebServer
@@ -39,6 +39,10 @@ def table(scene: Scene) -> dict[str, list[Case]]:
         ],
         "ws/jobs/<int:job>/nodes/<int:node>/keyboard/": [
             Case(path=f"ws/jobs/{hidden}/nodes/1/keyboard/", knows=HIDDEN, may="console hidden")
+        ],
+        "ws/boards/<str:board>/console/": [
+            Case(path="ws/boards/alpha/console/?sit=1", may="console alpha"),
+            Case(path="ws/boards/hush/console/?sit=1", knows=HUSH, may="console hush"),
         ],
         "ws/feed/": [Case(path="ws/feed/?after=0", for_programs=True)],
         "ws/events/": [Case(path="ws/events/?after=0")],
