@@ -16,6 +16,9 @@ from lab.eventstore.store import store
 
 KEPT = 20
 """Errands of a board that are shown."""
+TYPES = tuple(
+    event.type for event in (BoardErrandRequested, BoardErrandStarted, BoardErrandStep, BoardErrandEnded)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +51,14 @@ class Errand:
 
 def errands(name: str, *, limit: int = KEPT) -> list[Errand]:
     """Return the last errands of a board, the newest first; none for a board that there is not."""
+    stream = boards.stream(name)
+    asked = store.read_back(stream, limit=limit, types=(BoardErrandRequested.type,))
+    if not asked:
+        return []
+    # A board lives through thousands of jobs: nothing of those is read.
+    since = store.read_back(stream, after=asked[-1].version - 1, types=TYPES)
     found: dict[int, Errand] = {}
-    for one in store.read(boards.stream(name)):
+    for one in reversed(since):
         match one.event:
             case BoardErrandRequested(errand=number, what=what):
                 found[number] = Errand(number=number, what=what, by=one.meta.actor, asked_at=one.recorded_at)
@@ -61,4 +70,4 @@ def errands(name: str, *, limit: int = KEPT) -> list[Errand]:
                 found[number] = replace(
                     found[number], outcome=end.outcome, reason=end.reason, ended_at=one.recorded_at
                 )
-    return list(found.values())[: -limit - 1 : -1]
+    return list(found.values())[::-1]

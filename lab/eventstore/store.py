@@ -68,10 +68,16 @@ class DjangoEventStore:
         return [self._recorded(row) for row in (rows if limit is None else rows[:limit])]
 
     def read_back(
-        self, stream: str, *, before: int | None = None, limit: int | None = None, types: Sequence[str] = ()
+        self,
+        stream: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int | None = None,
+        types: Sequence[str] = (),
     ) -> list[Recorded]:
-        """Return the last events of a stream, the newest first: these types, versions below `before`."""
-        rows = EventRow.objects.filter(stream=stream).order_by("-version")
+        """Return the last events of a stream, the newest first: these types, versions between these two."""
+        rows = EventRow.objects.filter(stream=stream, version__gt=after).order_by("-version")
         if before is not None:
             rows = rows.filter(version__lt=before)
         if types:

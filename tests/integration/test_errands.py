@@ -33,7 +33,7 @@ from lab.demo.sshd import SshServer
 from lab.eventstore.rebuild import rebuild
 from lab.eventstore.store import store
 from lab.kernel.errors import InfrastructureError, NotPermitted, Rejected
-from lab.kernel.events import Meta
+from lab.kernel.events import Event, Meta, codec
 from lab.kernel.ports import Append
 from lab.tokens.models import make_token
 from tests.support.consoles import DeviceBoard
@@ -196,6 +196,32 @@ def test_an_errand_that_nobody_takes_or_ends_is_given_up_and_its_worker_refused(
     latest = errand_records.errands("alpha")[0]
     assert (latest.number, latest.outcome) == (again, "lost")
     assert latest.reason == "released by cli:root: the worker hangs"
+
+
+def test_the_last_errands_are_told_however_long_a_board_has_lived(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_inventory("alpha")
+    worker = Meta(actor="worker:w")
+    numbers = []
+    for _ in range(5):
+        numbers.append(number := errands.request("alpha", "test", actor="lab"))
+        errands._append("alpha", worker, lambda state, n=number: _step(state, n))  # type: ignore[misc]
+        errands._append("alpha", worker, lambda state, n=number: rules.end(state, n, outcome="pass"))  # type: ignore[misc]
+        board_commands.set_board_health("alpha", "bad", "smoke", actor="lab")
+        board_commands.set_board_health("alpha", "good", actor="lab")
+    read: list[str] = []
+    decode = codec.decode
+
+    def noted(type_: str, *rest: Any) -> Event:
+        read.append(type_)
+        return decode(type_, *rest)
+
+    monkeypatch.setattr(codec, "decode", noted)
+    told = errand_records.errands("alpha", limit=2)
+    assert [one.number for one in told] == numbers[:2:-1]
+    assert [(len(one.steps), one.outcome) for one in told] == [(1, "pass")] * 2
+    assert len(read) == 8, "two requests, to know where to begin, and all of two errands"
+    assert errand_records.errands("alpha", limit=9)[-1].number == numbers[0]
+    assert errand_records.errands("nix") == []
 
 
 def _step(state: Any, number: int) -> Any:
