@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.test import Client
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
@@ -30,6 +29,7 @@ from tests.support.consoles import TcpBoard
 from tests.support.databases import Database
 from tests.support.hands import until
 from tests.support.jobs import make_inventory, make_user
+from tests.support.sittings import Worker
 from tests.support.switches import Relay
 from tests.support.web import WebServer
 
@@ -51,25 +51,6 @@ def kim(database: Database, far: TcpBoard) -> User:
     user = make_user("kim")
     board_commands.change_board_access("alpha", {"console": ["user:kim"]}, "", actor="lab")
     return user
-
-
-class Worker:
-    """Does a sitting, in a thread."""
-
-    def __init__(self, errand: int, *, seconds: float = 60, power: str = "") -> None:
-        self.said = ""
-
-        def work() -> None:
-            self.said = sitting.serve("alpha", errand, seconds, power)
-            connection.close()
-
-        self._thread = threading.Thread(target=work)
-        self._thread.start()
-
-    def done(self) -> str:
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-        return self.said
 
 
 def ask(user: User, **more: Any) -> int:

@@ -139,8 +139,10 @@ class TcpBoard:
                 return
             client.setblocking(False)
             with self._come:
-                self._client = client
+                before, self._client = self._client, client
                 self._come.notify_all()
+            if before is not None:
+                before.close()
 
     def _ends(self) -> Ends:
         with self._come:
