@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from devices import board_commands, queries
 from devices.domain.config import BoardConfig
 from devices.drivers.board import PowerState
@@ -23,7 +25,9 @@ def switch_power(name: str, action: str, *, actor: Actor, cause: str = "") -> Po
         raise Rejected(f"{action!r} is nothing to do with power: it is {', '.join(ACTIONS)}.")
     board_commands.check_board_is_left_to_hand(name, actor=actor)
     config = _switchable(name)
-    power, deadline = switch(config), _patience(config)
+    # Somebody may bring it online in between: asked again before each attempt.
+    fence = partial(board_commands.check_board_is_left_to_hand, name, actor=actor)
+    power, deadline = switch(config, fence), _patience(config)
     do = {"on": power.on, "off": power.off, "cycle": power.cycle}[action]
     try:
         state = do(deadline)

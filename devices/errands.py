@@ -24,12 +24,13 @@ from devices.domain.errand import Over
 from devices.domain.errand_events import ErrandOutcome
 from devices.drivers import trial
 from devices.drivers.trial import Tried
+from devices.fence import SHUT_DOWN, Fence
 from devices.models import Board
 from lab import cluster_ties
 from lab.actors import LAB, Actor
 from lab.kernel.aggregate import Loaded
 from lab.kernel.deadline import Deadline
-from lab.kernel.errors import DeadlineExceeded, InfrastructureError, JobError, Rejected
+from lab.kernel.errors import DeadlineExceeded, JobError, Rejected
 from lab.kernel.events import Event, Meta
 from lab.kernel.ports import FollowUp
 
@@ -38,7 +39,6 @@ WAIT = 300.0
 """Seconds until a worker must have taken it: all may be busy with jobs."""
 SPARE = 60.0
 """Seconds beyond its own limits after which a worker counts as lost."""
-SHUT_DOWN = "the worker was shut down"
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +88,12 @@ def run(name: str, number: int) -> str:
         why = "its configuration cannot be used"  # a rule may be newer than it
         _append(name, meta, lambda state: rules.end(state, number, outcome="fail", reason=why))
         return str(exc)
-    deadline = Deadline.after(seconds, "the errand", stop=_stopping)
+    fence = Fence(name, number)
+    deadline = Deadline.after(seconds, "the errand", stop=fence.stop)
     outcome: ErrandOutcome = "lost"
     reason = "Labbook itself failed: see the log of the worker"
     try:
-        failed = _done(name, number, what, config, deadline, meta)
+        failed = _done(name, number, what, config, deadline, meta, fence)
         outcome, reason = ("fail", f"{', '.join(failed)}") if failed else ("pass", "")
     except Over as exc:
         return str(exc)
@@ -115,7 +116,7 @@ def load_what(name: str) -> str:
 
 
 def _done(
-    name: str, number: int, what: str, config: BoardConfig, deadline: Deadline, meta: Meta
+    name: str, number: int, what: str, config: BoardConfig, deadline: Deadline, meta: Meta, fence: Fence
 ) -> list[str]:
     """Try everything, record each step; returns the steps that failed."""
     failed: list[str] = []
@@ -140,9 +141,9 @@ def _done(
             failed.append(tried.step)
 
     if what == "test":
-        trial.try_connections(config, name, deadline, report)
+        trial.try_connections(config, name, deadline, report, fence)
     else:
-        trial.switch_power(config, what, deadline, report)
+        trial.switch_power(config, what, deadline, report, fence)
     return failed
 
 
@@ -170,7 +171,3 @@ def give_up_lost() -> list[tuple[str, int]]:
 
 def _append(name: str, meta: Meta, decide: Callable[[boards.Board], list[Event]]) -> None:
     decide_on_board(name, lambda found: Decision(events=decide(found.state)), meta)
-
-
-def _stopping() -> Exception | None:
-    return InfrastructureError(SHUT_DOWN) if cluster_ties.stopping() else None

@@ -29,7 +29,7 @@ from devices.drivers import session
 from devices.drivers.expect import clean
 from devices.drivers.session import Person
 from devices.drivers.trial import patience
-from devices.loading import load_board
+from devices.fence import SHUT_DOWN, Fence
 from devices.sitting_input import Relayed
 from devices.sitting_record import Recorder
 from lab import cluster_ties
@@ -47,8 +47,6 @@ WAIT = 300.0
 SPARE = 60.0
 """Seconds beyond the limit of a sitting after which the board is anybody's again, whatever became of us."""
 LONGEST = 24 * 3600.0
-LOOK_EVERY = 2.0
-"""Seconds between two looks whether somebody took the board away."""
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +85,7 @@ def sit(
         say(f"Board {name}, {session.kind_of(config)}. Ctrl-] leaves.")
         _sat(name, errand, meta, person, config, seconds, power=power, say=say)
         outcome, reason = "pass", ""
-    except InfrastructureError as exc:
+    except (InfrastructureError, Over) as exc:
         # What failed is in the step: it may tell how the board is reached, which is not for everybody.
         outcome, reason = "fail", "its console could not be used to the end"
         raise Rejected(f"Board {name}: {exc}.") from exc
@@ -144,11 +142,11 @@ def serve(name: str, errand: int, seconds: float, power: str) -> str:
                 in_time = not _sat(name, errand, meta, person, config, seconds, power=power)
             person.why = person.why or ("" if in_time else "its time was over")
         outcome, reason = "pass", person.why
-    except JobError as exc:
+    except (JobError, Over) as exc:
         log.warning("the sitting at board %s ended early: %s", name, exc)
         outcome, reason = "fail", "its console could not be used to the end"
         if cluster_ties.stopping():
-            outcome, reason = "lost", "the worker was shut down"
+            outcome, reason = "lost", SHUT_DOWN
     finally:
         _end(name, errand, meta, outcome, reason)
     return f"console of board {name}: {reason or 'left'}"
@@ -196,8 +194,8 @@ def _sat(
     say: Callable[[str], None] = lambda _: None,
 ) -> bool:
     """Sit there; returns whether it ended because the time was over."""
-    watch = _Watch(name, errand)
-    deadline = Deadline.after(seconds, "the sitting", stop=watch)
+    fence = Fence(name, errand)
+    deadline = Deadline.after(seconds, "the sitting", stop=fence.stop)
     begun, heard, failed = time.monotonic(), b"", ""
     try:
         with contextlib.ExitStack() as stack:
@@ -210,10 +208,10 @@ def _sat(
             terminal = stack.enter_context(session.line(config, deadline, tell))
             record.say(f"the {'serial console' if config.console.present else 'login shell'} is open")
             if power:
-                state = stack.enter_context(session.power(config, power, deadline, watch.taken))
+                state = stack.enter_context(session.power(config, power, deadline, fence))
                 _note(name, errand, meta, "power", "pass", f"switched {power}, is {state}", "", 0.0)
                 tell(f"Its power is {state}.")
-            heard = session.talk(terminal, person, record, config, deadline)
+            heard = session.talk(terminal, person, record, config, deadline, fence)
             return deadline.expired
     except InfrastructureError as exc:
         failed = str(exc)
@@ -244,26 +242,3 @@ def _end(name: str, errand: int, meta: Meta, outcome: ErrandOutcome, reason: str
 
 def _append(name: str, meta: Meta, decide: Callable[[boards.Board], list[Event]]) -> None:
     decide_on_board(name, lambda found: Decision(events=decide(found.state)), meta)
-
-
-class _Watch:
-    """Looks whether to go on: this process may have to end, and somebody may have released the board."""
-
-    def __init__(self, name: str, errand: int) -> None:
-        self._name, self._errand = name, errand
-        self._look_at = 0.0
-
-    def __call__(self) -> Exception | None:
-        if cluster_ties.stopping():
-            return InfrastructureError("the worker was shut down")
-        return self.taken()
-
-    def taken(self) -> Exception | None:
-        """Look now and then whether the board is still ours."""
-        now = time.monotonic()
-        if now < self._look_at:
-            return None
-        self._look_at = now + LOOK_EVERY
-        if load_board(self._name).state.errand == self._errand:
-            return None
-        return InfrastructureError("somebody took the board away; see its history")

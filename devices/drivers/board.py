@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -10,6 +10,8 @@ from devices.domain.config import BoardConfig
 from lab.kernel.deadline import Deadline
 
 PowerState = Literal["on", "off", "unknown"]
+Fence = Callable[[], None]
+"""Asked right before each act on a board: raises once it is not the caller's any more."""
 
 
 class PowerSwitch(Protocol):

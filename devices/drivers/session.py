@@ -12,11 +12,12 @@ from typing import Protocol
 
 from devices.domain.config import BoardConfig
 from devices.drivers import ssh
+from devices.drivers.board import Fence
 from devices.drivers.power import switch
 from devices.drivers.serial_line import open_console
 from devices.drivers.shell import Terminal
 from devices.drivers.trial import leave_off, patience
-from lab.kernel.deadline import Deadline, Stop
+from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded
 
 KEPT = 16 * 1024
@@ -64,24 +65,27 @@ def line(board: BoardConfig, deadline: Deadline, note: Callable[[str], None]) ->
 
 
 @contextlib.contextmanager
-def power(board: BoardConfig, action: str, deadline: Deadline, taken: Stop) -> Iterator[str]:
+def power(board: BoardConfig, action: str, deadline: Deadline, fence: Fence) -> Iterator[str]:
     """Switch the board ``on``, or ``cycle`` it; it is off again afterwards unless it was on before.
 
-    Gives what the switch says. `taken`: an error once the board is somebody else's, who wants it as it is.
+    Gives what the switch says. `fence`: raises once the board is somebody else's, who wants it as it is.
     """
-    switched = switch(board)
+    switched = switch(board, fence)
     within = deadline.within(patience(board), "the power switch")
     before = switched.state(within)
     with contextlib.ExitStack() as leaving:
         if before != "on":  # unknown: as jobs leave it
-            leaving.callback(leave_off, switched, board, taken)
+            leaving.callback(leave_off, switched, board)
         yield switched.on(within) if action == "on" else switched.cycle(within)
 
 
-def talk(terminal: Terminal, person: Person, record: Record, board: BoardConfig, deadline: Deadline) -> bytes:
+def talk(
+    terminal: Terminal, person: Person, record: Record, board: BoardConfig, deadline: Deadline, fence: Fence
+) -> bytes:
     """Carry bytes both ways until the person leaves or the line ends; returns the last that the board said.
 
-    At the deadline it is over, too. Raises what the deadline's `stop` says, and what is wrong with the line.
+    At the deadline it is over, too. Raises what the deadline's `stop` says, what the `fence` says before keys
+    are sent, and what is wrong with the line.
     """
     heard, over = bytearray(), threading.Event()
     failures: list[Exception] = []
@@ -114,6 +118,7 @@ def talk(terminal: Terminal, person: Person, record: Record, board: BoardConfig,
             if typed is None:
                 break
             if typed:
+                fence()
                 record.note("i", typed)
                 # Enter is a carriage return at a terminal; what the board wants is its line_end.
                 data = typed.replace(b"\r", b"\n") if board.console.present else typed

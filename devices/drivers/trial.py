@@ -15,11 +15,11 @@ from typing import Literal
 
 from devices.domain.config import BoardConfig, SshConfig
 from devices.drivers import ssh
-from devices.drivers.board import PowerState, PowerSwitch
+from devices.drivers.board import Fence, PowerState, PowerSwitch
 from devices.drivers.expect import Console, clean
 from devices.drivers.power import switch
 from devices.drivers.serial_line import open_console
-from lab.kernel.deadline import Deadline, Stop
+from lab.kernel.deadline import Deadline
 from lab.kernel.errors import InfrastructureError, Rejected
 
 Result = Literal["pass", "fail", "skip"]
@@ -67,10 +67,10 @@ def patience(board: BoardConfig) -> float:
     return 2 * power.attempts * (3 * power.timeout + 2 * power.retry_delay) + power.off_seconds
 
 
-def switch_power(board: BoardConfig, action: str, deadline: Deadline, report: Report) -> None:
-    """Switch the power ``on``, ``off``, or ``cycle`` it."""
+def switch_power(board: BoardConfig, action: str, deadline: Deadline, report: Report, fence: Fence) -> None:
+    """Switch the power ``on``, ``off``, or ``cycle`` it, as long as the `fence` lets us."""
     notes = _Notes()
-    power = switch(board)
+    power = switch(board, fence)
     do = {"on": power.on, "off": power.off, "cycle": power.cycle}[action]
     try:
         state = _switched(power, action, do, deadline, notes)
@@ -81,18 +81,18 @@ def switch_power(board: BoardConfig, action: str, deadline: Deadline, report: Re
     report(notes.tried("power", "pass", _power_words(state)))
 
 
-def try_connections(board: BoardConfig, name: str, deadline: Deadline, report: Report) -> None:
+def try_connections(board: BoardConfig, name: str, deadline: Deadline, report: Report, fence: Fence) -> None:
     """Try power, serial console and ssh of a board that nobody else uses, and leave its power as it was.
 
-    Raises only what the deadline says: everything that fails is reported.
+    Raises only what the deadline and the `fence` say: everything that fails is reported.
     """
     with contextlib.ExitStack() as leaving:
-        ears = _Ears(board, name)
+        ears = _Ears(board, name, fence)
         leaving.callback(ears.close)
         ears.open(deadline)
-        powered = _try_power(board, deadline, report, leaving)
+        powered = _try_power(board, deadline, report, leaving, fence)
         ears.listen(powered, deadline, report)
-        _try_ssh(board, powered, deadline, report)
+        _try_ssh(board, powered, deadline, report, fence)
 
 
 @dataclass(kw_only=True)
@@ -124,17 +124,19 @@ def _skipped(step: str, said: str) -> Tried:
 # -- power -----------------------------------------------------------------------------------------------
 
 
-def _try_power(board: BoardConfig, deadline: Deadline, report: Report, leaving: contextlib.ExitStack) -> bool:
+def _try_power(
+    board: BoardConfig, deadline: Deadline, report: Report, leaving: contextlib.ExitStack, fence: Fence
+) -> bool:
     """Switch it off and on; returns whether the board has just got power."""
     if not board.power.present:
         report(_skipped("power", "It has no power switch: its configuration has no power.method."))
         return False
-    notes, power = _Notes(), switch(board)
+    notes, power = _Notes(), switch(board, fence)
     try:
         found = power.state(deadline)
         notes.note(f"its switch ({board.power.method}) says that it is {found}")
         if found != "on":  # unknown: as jobs leave it
-            leaving.push(lambda kind, error, trace: _leave_off(power, board, error))
+            leaving.callback(leave_off, power, board)  # also where the worker is shut down just now
         state = _switched(power, "cycle", power.cycle, deadline, notes)
     except InfrastructureError as exc:
         deadline.check()
@@ -159,16 +161,13 @@ def _switched(
     return state
 
 
-def leave_off(power: PowerSwitch, board: BoardConfig, stop: Stop | None = None) -> None:
-    """Switch it off again; what hinders that was reported when it was tried the first time."""
-    with contextlib.suppress(InfrastructureError):
-        power.off(Deadline.after(patience(board), "the power switch", stop=stop))
+def leave_off(power: PowerSwitch, board: BoardConfig) -> None:
+    """Switch it off again, unless the board was taken away and may be in use: its fence says so then.
 
-
-def _leave_off(power: PowerSwitch, board: BoardConfig, error: BaseException | None) -> None:
-    # Also where the worker is shut down just now; but not a board that was taken away and may be in use.
-    if not isinstance(error, Rejected):
-        leave_off(power, board)
+    What else hinders that was reported when it was tried the first time.
+    """
+    with contextlib.suppress(InfrastructureError, Rejected):
+        power.off(Deadline.after(patience(board), "the power switch"))
 
 
 def _power_words(state: PowerState) -> str:
@@ -183,8 +182,8 @@ def _power_words(state: PowerState) -> str:
 class _Ears:
     """The serial console, open before the power comes so that nothing is missed."""
 
-    def __init__(self, board: BoardConfig, name: str) -> None:
-        self._board, self._name = board, name
+    def __init__(self, board: BoardConfig, name: str, fence: Fence) -> None:
+        self._board, self._name, self._fence = board, name, fence
         self._notes = _Notes()
         self._console: Console | None = None
         self._failure = ""
@@ -228,6 +227,7 @@ class _Ears:
         within = speaks if powered else self._board.waits.answer
         try:
             if not powered and not self._total:
+                self._fence()
                 self._notes.note("pressing Enter")
                 self._console.line("", deadline)
             self._wait(within, lambda: self._total > 0, deadline)
@@ -271,7 +271,7 @@ class _Ears:
 # -- ssh -------------------------------------------------------------------------------------------------
 
 
-def _try_ssh(board: BoardConfig, powered: bool, deadline: Deadline, report: Report) -> None:
+def _try_ssh(board: BoardConfig, powered: bool, deadline: Deadline, report: Report, fence: Fence) -> None:
     config = board.ssh
     if not config.host:
         report(_skipped("ssh", "Its address is read from its console when a job boots it."))
@@ -295,6 +295,7 @@ def _try_ssh(board: BoardConfig, powered: bool, deadline: Deadline, report: Repo
         report(notes.tried("ssh", "fail", f"{exc}."))
         return
     try:
+        fence()
         notes.note(f"logged in as {config.user}; running: {LOOK_AROUND}")
         done = host.run(LOOK_AROUND, deadline.within(board.command_timeout, "a command by ssh"))
         notes.lines += [f"  {line}" for line in (done.text or done.ending).splitlines()]

@@ -18,11 +18,12 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from devices import board_commands, errand_records, errands, loading, queries, seen, tasks
+from devices import board_commands, errand_records, errands, fence, loading, queries, seen, tasks
 from devices.domain import errand as rules
 from devices.domain.errand import Over
 from devices.domain.events import BoardReserved
-from devices.drivers import trial
+from devices.drivers import expect, serial_line, trial
+from devices.drivers.power import outlet
 from devices.errand_records import Errand
 from devices.models import Board
 from jobs import commands as job_commands
@@ -37,6 +38,7 @@ from lab.kernel.events import Event, Meta, codec
 from lab.kernel.ports import Append
 from lab.tokens.models import make_token
 from tests.support.consoles import DeviceBoard
+from tests.support.hands import until
 from tests.support.jobs import make_inventory, make_user, phase, started, submit
 from tests.support.sshd import ssh_config
 from tests.support.switches import Relay
@@ -98,7 +100,12 @@ def test_power_console_and_ssh_are_tried_and_their_transcripts_kept(
     relay: Relay, serial: DeviceBoard, sshd: SshServer
 ) -> None:
     register(power=power_of(relay), console={"url": str(serial.path)}, ssh=reached_by(sshd))
-    speaking = threading.Timer(0.2, serial.print, [b"\x1b[2JU-Boot 2023.01\r\nHit any key \x00\xff"])
+
+    def speak() -> None:
+        until(relay.powered)
+        serial.print(b"\x1b[2JU-Boot 2023.01\r\nHit any key \x00\xff")
+
+    speaking = threading.Thread(target=speak)
     speaking.start()
     found = outcome_of_a_test()
     speaking.join()
@@ -196,6 +203,56 @@ def test_an_errand_that_nobody_takes_or_ends_is_given_up_and_its_worker_refused(
     latest = errand_records.errands("alpha")[0]
     assert (latest.number, latest.outcome) == (again, "lost")
     assert latest.reason == "released by cli:root: the worker hangs"
+
+
+@pytest.fixture
+def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While something lasts nobody looks whose the board is; before each act somebody does."""
+    monkeypatch.setattr(fence, "LOOK_EVERY", 1000.0)
+
+
+def release(*_: object) -> None:
+    board_commands.release_board("alpha", "I need it", actor="lab")
+
+
+@pytest.mark.usefixtures("rarely")
+def test_a_board_that_was_taken_away_gets_no_power_any_more(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(power=power_of(relay))
+    monkeypatch.setattr(outlet, "pause", release)  # between off and on
+    assert outcome_of_a_test().reason == "released by lab: I need it"
+    assert relay.asked == ["off"]
+    board_commands.take_board_offline("alpha", "new fan", actor="lab")
+    number = errands.request("alpha", "cycle", actor="lab")
+    assert "somebody took the board away" in tasks.run_errand("alpha", number)
+    assert relay.asked == ["off", "off"]
+
+
+@pytest.mark.usefixtures("rarely")
+def test_nothing_is_typed_on_a_board_that_was_taken_away_and_its_power_stays(
+    relay: Relay, serial: DeviceBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(console={"url": str(serial.path)})
+    typed: list[object] = []
+    opened = serial_line.open_console
+
+    def taken(*args: Any) -> Any:
+        found = opened(*args)
+        release()
+        return found
+
+    monkeypatch.setattr(trial, "open_console", taken)
+    monkeypatch.setattr(expect.Console, "line", lambda *_: typed.append("Enter"))
+    assert outcome_of_a_test().outcome == "lost"
+    assert typed == []
+    # What it does with the power at its end is its next act.
+    monkeypatch.setattr(trial, "open_console", opened)
+    board_commands.change_board("alpha", config={"power": power_of(relay)}, actor="lab")
+    monkeypatch.setattr(trial, "_try_ssh", release)
+    number = errands.request("alpha", "test", actor="lab")
+    assert tasks.run_errand("alpha", number).startswith(f"errand {number} of board alpha")
+    assert relay.asked == ["off", "on"]
 
 
 def test_the_last_errands_are_told_however_long_a_board_has_lived(monkeypatch: pytest.MonkeyPatch) -> None:

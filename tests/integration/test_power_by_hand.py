@@ -10,6 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from devices import board_commands, by_hand, queries, type_commands
+from devices.drivers.power import outlet
 from lab.kernel.errors import NotPermitted, Rejected
 from tests.support.jobs import BOARD_CONFIG, make_user
 from tests.support.switches import Relay
@@ -63,6 +64,20 @@ def test_the_power_of_a_board_that_a_job_could_get_is_left_alone(relay: Relay) -
     with pytest.raises(CommandError, match="could be given to a job at any moment: take it offline first"):
         manage("off")
     assert manage("status") == "Board alpha: power is off.\n"
+
+
+def test_a_board_that_is_brought_online_meanwhile_is_left_alone(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board_commands.take_board_offline("alpha", "new cable", actor="lab")
+
+    def bring_online(*_: object) -> None:
+        board_commands.bring_board_online("alpha", actor="lab")
+
+    monkeypatch.setattr(outlet, "pause", bring_online)  # between off and on
+    with pytest.raises(CommandError, match="could be given to a job at any moment"):
+        manage("cycle")
+    assert relay.asked == ["off"]
 
 
 def test_a_switch_that_fails_says_why_and_nothing_is_recorded(relay: Relay) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from devices import board_commands, errand_records, queries, sitting, sitting_view
+from devices import board_commands, errand_records, fence, queries, sitting, sitting_view
 from jobs import commands as job_commands
 from lab.demo.sshd import SshServer
 from lab.kernel.errors import NotPermitted, Rejected
@@ -185,7 +185,7 @@ def test_it_ends_with_its_time_and_when_somebody_takes_the_board_away(
     sit(Person(*waiting), seconds=0.3)
     assert texts()[0] == "console given back"
 
-    monkeypatch.setattr(sitting, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(fence, "LOOK_EVERY", 0.0)
 
     def release() -> None:
         board_commands.release_board("alpha", "I need it", actor="lab")
@@ -193,6 +193,13 @@ def test_it_ends_with_its_time_and_when_somebody_takes_the_board_away(
     with pytest.raises(Rejected, match="somebody took the board away"):
         sit(Person(release, *waiting))
     assert queries.board("alpha").free
+
+    # No key comes after that, however short it is ago.
+    monkeypatch.setattr(fence, "LOOK_EVERY", 1000.0)
+    with pytest.raises(Rejected, match="somebody took the board away"):
+        sit(Person(release, b"reboot\r", *waiting))
+    sit(Person(b"ls\r"))
+    assert serial.typed(3) == b"ls\r"
 
 
 @pytest.fixture

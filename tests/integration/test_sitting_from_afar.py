@@ -17,7 +17,7 @@ from django.test import Client
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-from devices import board_commands, errand_records, queries, sitting, sitting_input
+from devices import board_commands, errand_records, fence, queries, sitting, sitting_input
 from devices.deciding import Decision
 from devices.domain import errand as rules
 from devices.models import SittingChunk, SittingInput
@@ -130,7 +130,7 @@ def test_its_time_and_who_has_left_before_it_began(kim: User, far: TcpBoard) -> 
 
 
 def test_somebody_takes_the_board_away(kim: User, far: TcpBoard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sitting, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(fence, "LOOK_EVERY", 0.0)
     errand = ask(kim)
     worker = Worker(errand)
     until(lambda: far.connected)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from devices.domain.config import BoardConfig
-from devices.drivers.board import PowerSwitch
+from devices.drivers.board import Fence, PowerSwitch
 from devices.drivers.power.command import CommandOutlet
 from devices.drivers.power.http import HttpOutlet
-from devices.drivers.power.outlet import Outlet, SteadySwitch
+from devices.drivers.power.outlet import FencedOutlet, Outlet, SteadySwitch
 from devices.drivers.power.pdudaemon import PdudaemonOutlet
 from devices.drivers.power.qmp import QmpOutlet
 
@@ -20,6 +20,10 @@ METHODS: Mapping[str, Callable[[BoardConfig], Outlet]] = {
 }
 
 
-def switch(board: BoardConfig) -> PowerSwitch:
-    """Return the power switch of a board that has one (`PowerConfig.present`). Nothing is asked of it yet."""
-    return SteadySwitch(METHODS[board.power.method](board), board.power)
+def switch(board: BoardConfig, fence: Fence | None = None) -> PowerSwitch:
+    """Return the power switch of a board that has one (`PowerConfig.present`). Nothing is asked of it yet.
+
+    `fence`: asked before each attempt to switch.
+    """
+    outlet = METHODS[board.power.method](board)
+    return SteadySwitch(outlet if fence is None else FencedOutlet(outlet, fence), board.power)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from devices.domain.config import PowerConfig
-from devices.drivers.board import PowerState
+from devices.drivers.board import Fence, PowerState
 from lab.kernel.deadline import Deadline
 from lab.kernel.errors import DeadlineExceeded, InfrastructureError
 
@@ -27,6 +27,32 @@ class Outlet(Protocol):
 
     def state(self, deadline: Deadline) -> PowerState:
         """``unknown`` where the switch cannot tell."""
+
+
+class FencedOutlet:
+    """An outlet that is left alone once its board is somebody else's, but for being asked how it is."""
+
+    def __init__(self, outlet: Outlet, fence: Fence) -> None:
+        self._outlet, self._fence = outlet, fence
+
+    @property
+    def cycles(self) -> bool:
+        return self._outlet.cycles
+
+    def on(self, deadline: Deadline) -> None:
+        self._fence()
+        self._outlet.on(deadline)
+
+    def off(self, deadline: Deadline) -> None:
+        self._fence()
+        self._outlet.off(deadline)
+
+    def cycle(self, deadline: Deadline) -> None:
+        self._fence()
+        self._outlet.cycle(deadline)
+
+    def state(self, deadline: Deadline) -> PowerState:
+        return self._outlet.state(deadline)
 
 
 class SteadySwitch:
