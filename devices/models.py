@@ -105,11 +105,11 @@ class Board(models.Model):
 
 
 class Span(models.Model):
-    """A stretch of time in which a board was not free: a job had it, or it was out of use."""
+    """A stretch of time in which a board was not free: a job or an errand had it, or it was out of use."""
 
     board = models.CharField(max_length=64)
     kind = models.CharField(max_length=12)
-    """``job``, or why it was out of use: ``offline``, ``quarantined``, ``unhealthy``."""
+    """``job``; ``errand``; or why it was out of use: ``offline``, ``quarantined``, ``unhealthy``."""
     job = models.BigIntegerField(null=True)
     """That had the board, or that found it unhealthy."""
     since = models.FloatField()
@@ -117,7 +117,7 @@ class Span(models.Model):
     until = models.FloatField(default=FOREVER)
     """`FOREVER`: it lasts."""
     reason = models.TextField(blank=True)
-    """Why it was out of use, or given back where that is worth words."""
+    """Why it was out of use, what the errand was, or why it was given back where that is worth words."""
     begun_by = models.CharField(max_length=150, blank=True)
     """Who took it: the actor of the event, or of the last that gave another reason."""
     ended_by = models.CharField(max_length=150, blank=True)

@@ -131,6 +131,8 @@ def _tracks(state: boards.Board) -> dict[str, Track]:
     tracks: dict[str, Track] = {}
     if state.held_by is not None:
         tracks["held"] = ("job", state.held_by, "")
+    elif state.errand is not None:
+        tracks["errand"] = ("errand", None, state.errand_words)
     if state.offline:
         tracks["out"] = ("quarantined" if state.quarantined else "offline", None, state.offline)
     if state.health == "bad":

@@ -62,6 +62,8 @@ class BoardView:
     """Why no job can have it now, in words; empty: it can be reserved."""
     held_by_job: int | None
     held_since: datetime | None
+    errand: bool
+    """Somebody has it tested, switched or types on it."""
     offline: bool
     """Out of use; it may still be held by the job it was running."""
     health: str
@@ -328,6 +330,7 @@ def _view(row: Board, effective: Mapping[str, Any]) -> BoardView:
         reason=row.refusal,
         held_by_job=row.held_by,
         held_since=row.held_since,
+        errand=row.errand is not None,
         offline=bool(row.offline_reason),
         health=row.health,
         health_reason=row.health_reason,

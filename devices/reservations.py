@@ -12,7 +12,8 @@ from django.db.models.functions import Greatest, Least
 from devices.models import FOREVER, Span
 
 HELD = "job"
-KINDS = (HELD, "offline", "quarantined", "unhealthy")
+ERRAND = "errand"
+KINDS = (HELD, ERRAND, "offline", "quarantined", "unhealthy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Stretch:
 
     board: str
     kind: str
-    """``job``, ``offline``, ``quarantined`` or ``unhealthy``."""
+    """``job``, ``errand``, ``offline``, ``quarantined`` or ``unhealthy``."""
     job: int | None
     since: float
     until: float
@@ -78,7 +79,7 @@ def last_stretches(board: str, limit: int) -> list[Stretch]:
 
 
 def out_of_use() -> list[Stretch]:
-    """Return what keeps boards from jobs now, other than jobs, what began last first."""
+    """Return what keeps boards from jobs now, other than jobs and errands, what began last first."""
     return _stretches(_out().filter(until=FOREVER).order_by("-since", "-id"))
 
 
@@ -107,7 +108,7 @@ def used(start: float, now: float, boards: Collection[str] | None = None) -> dic
 
 
 def _out() -> QuerySet[Span]:
-    return Span.objects.exclude(kind=HELD)
+    return Span.objects.exclude(kind=HELD).exclude(kind=ERRAND)
 
 
 def _stretches(found: QuerySet[Span]) -> list[Stretch]:

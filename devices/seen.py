@@ -20,7 +20,7 @@ from devices.domain.errand_events import BoardErrandEnded
 from devices.domain.history import Entry
 from devices.domain.layers import Layer, Setting
 from devices.domain.parse_config import BadConfig
-from devices.errand_records import Errand
+from devices.errand_records import KEPT, Errand
 from devices.errand_records import errands as all_errands
 from devices.models import Board, DeviceType
 from devices.queries import BoardTypeView as BoardTypeView
@@ -112,13 +112,13 @@ def connections(viewer: Actor, name: str) -> tuple[BoardConfig | None, list[str]
         return None, queries.board_problems(name)
 
 
-def errands(viewer: Actor, name: str) -> list[Errand]:
+def errands(viewer: Actor, name: str, *, limit: int = KEPT) -> list[Errand]:
     """What was done to a board by hand lately, the newest first; with transcripts for whom `sees_config`.
 
     Raises `NotFound`.
     """
     require_board(viewer, name)
-    found = all_errands(name)
+    found = all_errands(name, limit=limit)
     if sees_config(viewer, name):
         return found
     return [

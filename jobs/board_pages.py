@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import Q
 
 from devices.queries import BoardView
-from devices.reservations import HELD, Stretch, held_since, stretches, used
+from devices.reservations import ERRAND, HELD, Stretch, held_since, stretches, used
 from jobs import queries, rows
 from jobs.domain.strips import Block, Path, strip
 
@@ -111,8 +111,10 @@ def _strip(name: str, had: Sequence[Stretch], well: Mapping[int, bool], start: f
     label = f"{name}: {round(100 * share)} % used by {len(held)} job{'' if len(held) == 1 else 's'}"
     if failed:
         label += f", {failed} failed"
-    if out := sorted({one.kind for one in had if one.kind != HELD}):
+    if out := sorted({one.kind for one in had if one.kind not in (HELD, ERRAND)}):
         label += f"; {' and '.join(out)} for a time"
+    if any(one.kind == ERRAND for one in had):
+        label += "; tested or switched by hand"
     return Strip(
         paths=tuple(strip(blocks, start, end)), share=share, count=len(held), failed=failed, label=label
     )
@@ -120,6 +122,8 @@ def _strip(name: str, had: Sequence[Stretch], well: Mapping[int, bool], start: f
 
 def kind_of(one: Stretch, well: Mapping[int, bool]) -> str:
     """Return as what a stretch is drawn: one of `jobs.domain.strips.KINDS`."""
+    if one.kind == ERRAND:
+        return "hand"
     if one.kind != HELD:
         return "offline" if one.kind == "offline" else "kept"
     if one.lasts:

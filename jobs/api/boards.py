@@ -12,12 +12,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from devices import board_commands, by_hand, seen
+from devices import board_commands, seen
+from devices.domain.errand import POWER
 from devices.seen import BoardView
 from jobs import availability, health
 from jobs.api import shapes, telling
 from jobs.api import shapes_inventory as of
 from jobs.api.body import PARSERS, Sent, sent_value
+from jobs.api.errands import asked_for
 from jobs.api.errors import BadRequest
 from jobs.api.operations import limit, operation, query
 from jobs.api.parameters import check_known, integer, next_page, text
@@ -244,12 +246,20 @@ class Power(APIView):
     parser_classes = PARSERS
     scope = "admin"
 
-    @operation("switch_board_power", "Switch a board's power", gives=of.Power, sends=of.PowerAction)
+    @operation(
+        "switch_board_power",
+        "Switch a board's power",
+        gives=of.ErrandMade,
+        status=202,
+        sends=of.PowerAction,
+        headers={"Location": "Where its outcome is to be found."},
+    )
     def post(self, request: Request, name: str) -> Response:
+        """A worker of the board's site does it, which reaches the switch; no job gets the board meanwhile."""
         action = Sent(request, ("action",)).needed("action")
-        if action not in by_hand.ACTIONS:
+        if action not in POWER:
             raise BadRequest(f"action must be on, off or cycle, not {action[:60]!r}.")
-        return Response({"power": by_hand.switch_power(name, action, actor=request.user, cause="api")})
+        return asked_for(request, name, action)
 
 
 class Availability(APIView):
@@ -298,7 +308,7 @@ def _url(request: Request, name: str) -> str:
 
 def _row(request: Request, one: BoardView) -> dict[str, Any]:
     return {
-        **{key: value for key, value in asdict(one).items() if key != "closed"},
+        **{key: value for key, value in asdict(one).items() if key not in ("closed", "errand")},
         "url": _url(request, one.name),
     }
 

@@ -43,9 +43,14 @@ class Errands(APIView):
         what = Sent(request, ("what",)).needed("what")
         if what not in ("test", "on", "off", "cycle"):
             raise BadRequest(f"what must be test, on, off or cycle, not {what[:60]!r}.")
-        number = errands.request(name, what, actor=request.user, cause="api")
-        url = request.build_absolute_uri(reverse("api:errands", args=[name]))
-        return Response({"errand": number, "url": url}, 202, headers={"Location": url})
+        return asked_for(request, name, what)
+
+
+def asked_for(request: Request, name: str, what: str) -> Response:
+    """Have it done, and answer where it will be told what came of it."""
+    number = errands.request(name, what, actor=request.user, cause="api")
+    url = request.build_absolute_uri(reverse("api:errands", args=[name]))
+    return Response({"errand": number, "url": url}, 202, headers={"Location": url})
 
 
 def _told(one: Errand) -> dict[str, Any]:

@@ -208,12 +208,6 @@ class Access(TypedDict):
     granted_by: str
 
 
-class Power(TypedDict):
-    """What the switch says since."""
-
-    power: str
-
-
 class AvailableBoard(TypedDict):
     """A board of a type. `job`: who holds it, if the reader may see that job."""
 

@@ -16,9 +16,10 @@ MOST = 800
 """Characters of all its paths."""
 GRAINS = (1, 2, 4, 8, 15, 30, 60)
 """Units below which nothing is told apart."""
-KINDS = ("offline", "kept", "used", "fail", "run")
+KINDS = ("offline", "kept", "hand", "used", "fail", "run")
 """In the order in which they are drawn, the later over the earlier: out of use by decision; kept from jobs,
-since it is quarantined or unhealthy; had by a job that went well; by one that did not; by one that runs."""
+since it is quarantined or unhealthy; tested, switched or typed on by hand; had by a job that went well; by
+one that did not; by one that runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

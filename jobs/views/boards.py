@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from devices import seen, sitting_view
+from devices.domain.config import BoardConfig
 from devices.domain.history import Entry
 from devices.seen import BoardView
 from devices.steps import Step, board_steps
@@ -21,7 +22,7 @@ from jobs.sight import User
 from lab.eventstore.store import store
 from lab.kernel.errors import NotFound, NotPermitted, Rejected
 
-EVENTS, JOBS, TABLE = 30, 10, 20
+EVENTS, JOBS, TABLE, ERRANDS = 30, 10, 20, 3
 FILTERS = ("q", "state", "type", "tag", "site")
 STATES = {
     "free": "Free",
@@ -78,6 +79,10 @@ def board(request: HttpRequest, name: str) -> HttpResponse:
     strip = board_pages.strips(request.user, [name], now - seconds, now)[name]
     history, older = _history(request.user, name, _number(request.GET.get("before")))
     rights = seen.board_rights(request.user, name)
+    shows_config = seen.sees_config(request.user, name)
+    reached = seen.connections(request.user, name)
+    steps = steps_of(one) if "handle" in rights else []
+    hands = hands_of(one, reached) if "handle" in rights and shows_config else []
     context: dict[str, Any] = {
         "position": position,
         "board": one,
@@ -98,12 +103,15 @@ def board(request: HttpRequest, name: str) -> HttpResponse:
         "older": older,
         "newest": "before" not in request.GET,
         "rights": rights,
-        "steps": steps_of(one) if "handle" in rights else [],
+        "steps": steps,
         # How the lab reaches its boards is for who keeps them.
-        "shows_config": seen.sees_config(request.user, name),
-        "reached": seen.connections(request.user, name),
         "sitting": sitting_view.current(name),
         "may_sit": sitting_view.may(request.user, name),
+        "shows_config": shows_config,
+        "reached": reached,
+        "hands": hands,
+        "errands": seen.errands(request.user, name, limit=ERRANDS) if shows_config else [],
+        "dialogs": [*steps, *hands],
     }
     return render(request, "devices/board.html", context)
 
@@ -112,7 +120,8 @@ def board(request: HttpRequest, name: str) -> HttpResponse:
 def do(request: HttpRequest, name: str, key: str) -> HttpResponse:
     """Do something to a board, for a reason."""
     one = seen.board(request.user, name)
-    step = next((step for step in steps_of(one) if step.key == key), None)
+    reached = seen.connections(request.user, name)
+    step = next((step for step in (*steps_of(one), *hands_of(one, reached)) if step.key == key), None)
     if step is None:
         messages.warning(request, f"Nothing done: that cannot be done to board {name} as it is now.")
         return redirect("devices:board", name)
@@ -130,7 +139,7 @@ def do(request: HttpRequest, name: str, key: str) -> HttpResponse:
 def steps_of(one: BoardView) -> list[Step]:
     """Return what can be done to a board now, for a reason.
 
-    What is dangerous, and what a worker does, is left to the admin's pages.
+    What is dangerous is left to the admin's pages.
     """
     found = board_steps(
         offline=one.offline,
@@ -140,6 +149,20 @@ def steps_of(one: BoardView) -> list[Step]:
         checking=bool(one.check),
     )
     return [step for step in found if step.asks and not step.dangerous]
+
+
+def hands_of(one: BoardView, reached: tuple[BoardConfig | None, list[str]] | None) -> list[Step]:
+    """Return what a worker can do to a board now at somebody's request: test it, switch its power."""
+    config = reached[0] if reached is not None else None
+    found = board_steps(
+        offline=one.offline,
+        health=one.health,
+        retired=one.state == "retired",
+        held=one.held_by_job is not None,
+        errand=one.errand,
+        has_power=config is not None and config.power.present,
+    )
+    return [step for step in found if not step.asks]
 
 
 def _wanted(one: BoardView, chosen: dict[str, str]) -> bool:

@@ -143,6 +143,7 @@ def test_boards_are_handled_for_reasons(api: Client) -> None:
     assert (bad.json()["state"], bad.json()["health_reason"]) == ("unhealthy", "smells")
     power = send(api, "POST", f"{BOARDS}alpha/power/", {"action": "on"})
     assert power.status_code == 409
+    assert "has no power switch" in power.json()["detail"]
     assert send(api, "POST", f"{BOARDS}alpha/power/", {"action": "up"}).status_code == 400
     may_not = send(api, "POST", f"{BOARDS}alpha/retire/", {"reason": "old"})
     assert (may_not.status_code, "devices.delete_board" in may_not.json()["detail"]) == (403, True)

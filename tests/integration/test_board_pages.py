@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from devices import board_commands
+from devices import board_commands, errand_records, tasks
 from devices.loading import load_board
 from jobs import commands
 from jobs.dashboard import ATTENTION, CHIPS, dashboard
@@ -174,6 +174,31 @@ def test_how_the_lab_reaches_a_board_is_shown_to_those_who_keep_it(
         assert "192.0.2.1" not in page(client, path, erika)
         assert "192.0.2.1" in page(client, path, boss)
     assert "device type bench" in page(client, "/types/bench/", boss)
+
+
+def test_who_keeps_a_board_has_it_tested_from_its_page_and_reads_what_was_said(
+    client: Client, erika: User, boss: User
+) -> None:
+    board_commands.change_board("bench-01", config={"connect_timeout": 0.2}, actor="lab")
+    assert "dlg-test" not in page(client, "/boards/bench-01/", erika)
+    assert "dlg-test" in page(client, "/boards/bench-01/", boss)
+    asked = client.post("/boards/bench-01/do/test", follow=True).content.decode()
+    assert "Board bench-01 is to be tested." in asked
+    assert "Waits for a worker" in asked
+    assert "dlg-test" not in asked, "one at a time"
+    assert 'class="f-hand"' in asked
+    tasks.run_errand("bench-01", errand_records.errands("bench-01")[0].number)
+    shown = page(client, "/boards/bench-01/", boss)
+    assert "Connection test" in words(shown)
+    assert "Failed" in words(shown)
+    assert "192.0.2.1" in shown[shown.index("said-there") :]
+    assert "by hand" in words(shown)
+    seen = words(page(client, "/boards/bench-01/", erika))
+    assert "a test of its connections" in seen
+    assert "192.0.2.1" not in seen
+    client.force_login(erika)
+    assert client.post("/boards/bench-01/do/test").status_code == 403
+    assert "Boards lately" not in words(page(client, "/", boss))
 
 
 def test_a_board_that_is_hidden_is_nowhere(client: Client, erika: User, boss: User) -> None:

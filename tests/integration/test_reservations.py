@@ -10,7 +10,8 @@ import pytest
 from django.apps import apps
 from django.core.management import call_command
 
-from devices import board_commands, queries
+from devices import board_commands, errands, queries
+from devices import reservations as of_boards
 from devices.domain import board as boards
 from devices.loading import load_board
 from devices.models import Span
@@ -68,6 +69,11 @@ def test_what_a_job_had_and_why_a_board_was_out_are_stretches_side_by_side() -> 
         ("job", 9, False),
         ("quarantined", None, True),
     ]
+    errands.request("b1", "test", actor="lab")
+    assert told()[-1] == ("errand", None, True, "a test of its connections")
+    assert "errand" not in {one.kind for one in [*of_boards.out_of_use(), *of_boards.out_lately(9)]}
+    board_commands.release_board("b1", "the worker was unplugged", actor="lab")
+    assert not told()[-1][2]
     board_commands.retire_board("b1", "sold", actor="lab")
     assert not any(lasts for _, _, lasts, _ in told())
 
