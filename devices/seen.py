@@ -45,10 +45,14 @@ TYPES_NAMED = ("device_type", "base")
 
 def boards(viewer: Actor, *, retired: bool = False) -> list[BoardView]:
     """All boards by name; with `retired` also those that are out of the inventory."""
+    return known(viewer, queries.board_list(retired=retired))
+
+
+def known(viewer: Actor, boards: Iterable[BoardView]) -> list[BoardView]:
+    """Those of these boards that the viewer may know of, as they may see them."""
     access.require_reading(viewer)
     closed = access.hidden(viewer)
-    shown = [one for one in queries.board_list(retired=retired) if one.name not in closed.boards]
-    return [_of_known_vms(one, closed) for one in shown]
+    return [_of_known_vms(one, closed) for one in boards if one.name not in closed.boards]
 
 
 def names(viewer: Actor) -> tuple[list[str], list[str]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 
+from devices import queries as inventory
 from devices import seen
 from devices.reservations import Stretch, held_since, out_lately, out_of_use, used
 from devices.seen import BoardView
@@ -109,7 +110,8 @@ class Dashboard:
 
 def dashboard(user: queries.User, now: float, *, mine: bool = False) -> Dashboard:
     """Return the lab as the user may see it at a time, seconds since the epoch; with `mine` only own jobs."""
-    boards = seen.boards(user)
+    every = inventory.board_list()
+    boards = seen.known(user, every)
     table = board_pages.board_rows(user, boards)
     whose: queries.Filters = {"submitter": user.get_username()} if mine else {}
     busy = used(now - DAY, now)
@@ -118,7 +120,7 @@ def dashboard(user: queries.User, now: float, *, mine: bool = False) -> Dashboar
     return Dashboard(
         totals=_totals(boards, busy, now),
         running=_running(user, whose, now),
-        queue=waiting.queue(user, submitter=whose.get("submitter", "")),
+        queue=waiting.queue(user, submitter=whose.get("submitter", ""), boards=every, now=now),
         attention=tuple(attention[:ATTENTION]),
         attention_more=max(0, len(attention) - ATTENTION),
         types=tuple(types[:TYPES]),

@@ -97,6 +97,7 @@ def _waiting(job: Job, vm_types: Iterable[str], barred: Mapping[str, Mapping[str
         vm_types=frozenset(vm_types),
         health_check=job.health_check,
         submitter=job.submitter,
+        name=job.name,
         barred=barred.get(job.submitter, {}),
     )
 
@@ -105,12 +106,8 @@ def _vms() -> QuerySet[Node]:
     return Node.objects.filter(index__gt=0)
 
 
-def candidates() -> list[Candidate]:
-    """The boards that are not retired."""
-    return _candidates(inventory.boards_for_scheduling())
-
-
-def _candidates(boards: Iterable[inventory.BoardView]) -> list[Candidate]:
+def candidates(boards: Iterable[inventory.BoardView] | None = None) -> list[Candidate]:
+    """The boards that are not retired; those that are given, where somebody has read them already."""
     return [
         Candidate(
             name=board.name,
@@ -122,5 +119,5 @@ def _candidates(boards: Iterable[inventory.BoardView]) -> list[Candidate]:
             runs=frozenset(board.runs),
             health="good" if board.health == "good" else "bad" if board.health == "bad" else "unknown",
         )
-        for board in boards
+        for board in (inventory.boards_for_scheduling() if boards is None else boards)
     ]

@@ -7,6 +7,7 @@ So a snapshot and the following deltas always make up the snapshot of now.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict, TypeVar
 
@@ -15,7 +16,8 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db.models import Max, Q, QuerySet
 
 from devices import access
-from jobs import console_log, console_search, lab_view, rows, search
+from devices import queries as inventory
+from jobs import console_log, console_search, estimates, lab_view, rows, search
 from jobs.console_search import Found
 from jobs.domain import job as life
 from jobs.domain import scheduling
@@ -194,7 +196,7 @@ def _snapshot(row: Job, after: int, position: int, viewer: Actor) -> JsonObject:
     return {
         **rows.summary(row),
         "failure": row.failure,
-        "waiting": waiting_for(viewer, row),
+        **waiting_for(viewer, row),
         "consoles": row.consoles,
         "keyboards": row.keyboards,
         "nodes": [rows.node(node, sizes.get(node.index, 0)) for node in nodes],
@@ -224,22 +226,36 @@ def _resubmitted_as(user: User, number: int) -> list[int]:
     return [row.id for row in rows_ if sight and sight.sees(row)]
 
 
-def waiting_for(viewer: Actor, row: Job) -> list[JsonObject]:
-    """Why a queued job does not run, board by board; empty once it has a board.
+def waiting_for(viewer: Actor, row: Job) -> JsonObject:
+    """Why a queued job does not run, board by board, and when it will; nothing of that once it has a board.
 
     Boards that the viewer may not know of are not among them.
     """
     if row.state != "queued":
-        return []
+        return {"waiting": [], "expected_start": None}
     asks = lab_view.waiting(row)
     boards = [
         one
-        for one in lab_view.candidates()
+        for one in inventory.boards_for_scheduling()
         if one.device_type == row.host_type or one.name == row.pinned_board
     ]
-    plan = scheduling.plan(lab_view.waiting_jobs(), boards).without(access.hidden(viewer).boards)
-    refusals = plan.why(asks)
-    return [{"board": one.board, "reason": one.reason} for one in refusals]
+    queue = lab_view.waiting_jobs()
+    plan = scheduling.plan(queue, lab_view.candidates(boards)).without(access.hidden(viewer).boards)
+    rivals = [one for one in queue if one.host_type == row.host_type]
+    starts = estimates.expected_starts(rivals, boards, time.time()).get(row.id)
+    return {
+        "waiting": [{"board": one.board, "reason": one.reason} for one in plan.why(asks)],
+        "expected_start": rows.moment(starts),
+    }
+
+
+def with_estimates(listed: list[JsonObject]) -> list[JsonObject]:
+    """Return rows of a list of jobs, with when those that wait will start, where that can be told."""
+    if not any(one["state"] == "queued" for one in listed):
+        return listed
+    boards = inventory.boards_for_scheduling()
+    starts = estimates.expected_starts(lab_view.waiting_jobs(), boards, time.time())
+    return [{**one, "expected_start": rows.moment(starts.get(one["id"]))} for one in listed]
 
 
 def previous(user: User, job: Job, *, passed: bool = False) -> int | None:

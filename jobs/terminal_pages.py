@@ -41,6 +41,9 @@ def job_page(job: JsonObject, screen: Screen) -> str:
         "visible": job["visibility"],
         "priority": str(job["priority"]),
         "timeout": f"{job['timeout']} s",
+        "starts": f"about {job['expected_start'][:16].replace('T', ' ')} UTC"
+        if job["expected_start"]
+        else "",
         "hold": holding_words(job["hold"]) if job["hold"] else "",
     }
     facts |= {key: job[f"{key}_at"] for key in ("submitted", "started", "finished")}

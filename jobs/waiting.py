@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 from django.db.models import Q
 
 from devices import access
-from jobs import lab_view, queries, rows
+from devices import queries as inventory
+from devices.queries import BoardView
+from jobs import estimates, lab_view, queries, rows
 from jobs.domain import reasons, scheduling
 from jobs.domain.scheduling import Refusal, Waiting
 
@@ -32,6 +36,8 @@ class WaitingRow:
     """Boards beyond these."""
     place: int
     """In the queue for boards of its type, from 1."""
+    starts: datetime | None
+    """When it will start, by how long such jobs usually take; None: that cannot be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +50,19 @@ class Queue:
     """When the one that waits longest was submitted."""
 
 
-def queue(user: queries.User, *, host_type: str = "", submitter: str = "", limit: int = MOST) -> Queue:
-    """Return who waits, for boards of a type or by a submitter if given, first who is served first."""
+def queue(
+    user: queries.User,
+    *,
+    host_type: str = "",
+    submitter: str = "",
+    limit: int = MOST,
+    boards: Sequence[BoardView] | None = None,
+    now: float | None = None,
+) -> Queue:
+    """Return who waits, for boards of a type or by a submitter if given, first who is served first.
+
+    `boards`: all that are in use, where somebody has read them already.
+    """
     waiting = lab_view.waiting_jobs()
     asked = sorted(
         (one for one in waiting if not host_type or one.host_type == host_type), key=lambda one: one.place
@@ -55,15 +72,25 @@ def queue(user: queries.User, *, host_type: str = "", submitter: str = "", limit
     first = [one.job for one in asked if not submitter or one.submitter == submitter]
     seen = queries.seen(user, Q(pk__in=first[: 5 * limit]))
     shown = [one for one in asked if one.job in seen][:limit]
-    plan = scheduling.plan(waiting, lab_view.candidates()).without(access.hidden(user).boards)
+    every = inventory.boards_for_scheduling() if boards is None else boards
+    plan = scheduling.plan(waiting, lab_view.candidates(every)).without(access.hidden(user).boards)
+    starts = estimates.expected_starts(waiting, every, time.time() if now is None else now)
     return Queue(
-        rows=tuple(_row(one, rows.summary(seen[one.job]), waiting, plan) for one in shown),
+        rows=tuple(
+            _row(one, rows.summary(seen[one.job]), waiting, plan, starts.get(one.job)) for one in shown
+        ),
         count=len(first),
         oldest=min((row.submitted_at for row in seen.values()), default=None),
     )
 
 
-def _row(one: Waiting, job: dict[str, Any], waiting: list[Waiting], plan: scheduling.Plan) -> WaitingRow:
+def _row(
+    one: Waiting,
+    job: dict[str, Any],
+    waiting: list[Waiting],
+    plan: scheduling.Plan,
+    starts: datetime | None,
+) -> WaitingRow:
     ahead = reasons.served_before(one, waiting)
     concerned = [
         board for board in plan.boards if board.device_type == one.host_type or board.name == one.board
@@ -75,4 +102,5 @@ def _row(one: Waiting, job: dict[str, Any], waiting: list[Waiting], plan: schedu
         boards=told[:MOST_BOARDS],
         more=max(0, len(told) - MOST_BOARDS),
         place=ahead + 1,
+        starts=starts,
     )

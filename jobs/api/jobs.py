@@ -107,7 +107,8 @@ class Jobs(APIView):
         found = queries.job_list(request.user, filters, **upwards, limit=size + 1)
         if order == "oldest":
             found.reverse()
-        return Response({"jobs": found[:size], "next": _next(request, found, size, order)})
+        listed = queries.with_estimates(found[:size])
+        return Response({"jobs": listed, "next": _next(request, found, size, order)})
 
     @operation(
         "submit_job",

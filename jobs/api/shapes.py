@@ -72,6 +72,9 @@ class Job(TypedDict):
     finished_at: str | None
     cancel: Cancel | None
     hold: Held | None
+    expected_start: str | None
+    """Of a queued job: when it will start, by how long jobs of the names before it usually take on boards of
+    the type. Null where that cannot be told."""
     resubmitted_from: int | None
     counts: Counts
 

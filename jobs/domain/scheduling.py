@@ -33,6 +33,8 @@ class Waiting:
     health_check: bool = False
     """It checks its board, and gets it also where no other job does."""
     submitter: str = ""
+    name: str = ""
+    """Of the job: those of one name take about as long."""
     barred: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Boards that its submitter may not use, each with who can grant it, in words."""
 

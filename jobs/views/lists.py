@@ -52,7 +52,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
     views = _views(request, chosen)
     boards, types = seen.names(request.user)
     context: dict[str, Any] = {
-        "jobs": rows[::-1] if oldest else rows,
+        "jobs": queries.with_estimates(rows[::-1] if oldest else rows),
         "chosen": chosen,
         "filtered": any(chosen.values()),
         "states": [(value, words) for value, (words, _) in STATES.items()],

@@ -1,7 +1,7 @@
 // What every page has: theme switch, shortcuts, dialogs, and clocks that count up.
 import { setText } from "./dom.js";
 import { bindKeys, showKeys } from "./keys.js";
-import { ago } from "./words.js";
+import { about, ago } from "./words.js";
 import { localise } from "./zone.js";
 
 function switchTheme() {
@@ -31,6 +31,11 @@ export function tickClocks() {
     setText(one, ago((Date.now() - Date.parse(one.dataset.since)) / 1000));
   }
 }
+/** Say how long it still takes in every element with data-in (an ISO time): about, since nobody knows better. */
+export function tickEstimates() {
+  for (const one of document.querySelectorAll('[data-in]:not([data-in=""])')) setText(one, about((Date.parse(one.dataset.in) - Date.now()) / 1000));
+}
 tickClocks();
+tickEstimates();
 localise();
-setInterval(tickClocks, 1000);
+setInterval(() => (tickClocks(), tickEstimates()), 1000);

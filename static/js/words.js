@@ -9,6 +9,15 @@ export function duration(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
+/** How long something still takes, as far as anybody can know: about 12 min. */
+export function about(seconds) {
+  if (seconds < 45) return "in a moment";
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 10) return `in about ${Math.max(1, minutes)} min`;
+  if (minutes < 90) return `in about ${Math.round(minutes / 5) * 5} min`;
+  return `in about ${Math.round(minutes / 30) / 2} h`;
+}
+
 /** The same for what may last for days: 5 d 3 h. */
 export function ago(seconds) {
   const hours = Math.floor(seconds / 3600);

@@ -95,7 +95,7 @@ def test_a_check_that_fails_takes_the_board_out_with_reason_and_job() -> None:
     assert board.reason == "unhealthy: health check failed: 1 test failed (memory)"
     waiting = submit(make_user())
     assert commands.schedule() == []
-    (told,) = queries.waiting_for(LAB, Job.objects.get(pk=waiting))
+    (told,) = queries.waiting_for(LAB, Job.objects.get(pk=waiting))["waiting"]
     assert told == {"board": "alpha", "reason": f"is {board.reason}"}
 
 

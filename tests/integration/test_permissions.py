@@ -113,7 +113,7 @@ def test_a_board_whose_list_changes_is_not_given_to_who_waits_and_the_reason_say
     make_user("ada")
     lists("alpha", use=["user:ada"], administer=["user:ada"])
     assert commands.schedule() == []
-    (told,) = queries.waiting_for(erika, Job.objects.get(pk=number))
+    (told,) = queries.waiting_for(erika, Job.objects.get(pk=number))["waiting"]
     reason = "may not be used by erika: ada or the lab's administrators can grant it"
     assert told == {"board": "alpha", "reason": reason}
     assert availability.availability(erika)["board_types"][0]["free"] == 0

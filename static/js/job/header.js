@@ -1,6 +1,6 @@
 // Number, name and buttons stay; state, board and times change.
 import { h, icon, setText } from "../dom.js";
-import { duration, epoch, listed } from "../words.js";
+import { about, duration, epoch, listed } from "../words.js";
 import { timeOf } from "../zone.js";
 import { serverNow } from "./time.js";
 import { verdict } from "./verdict.js";
@@ -118,6 +118,12 @@ function renderQueue(state) {
   const reasons = state.waiting?.length
     ? state.waiting
     : [{ board: state.host_type, reason: "No board stands in the way: it starts in a moment." }];
+  const start = at("queue-start");
+  start.hidden = !state.expected_start;
+  if (state.expected_start) {
+    start.lastElementChild.dataset.in = state.expected_start;
+    setText(start.lastElementChild, about(epoch(state.expected_start) - serverNow()));
+  }
   put(
     at("queue-reasons"),
     JSON.stringify(reasons),

@@ -1,0 +1,64 @@
+"""When queued jobs will start, as far as it can be told from how long such jobs took before. Pure.
+
+The queue is played through as `scheduling` serves it: each job takes the board that fits it and is free
+first. A board of which nobody knows when it is free again is left out, and so is one that was given to a job
+of which nobody knows how long it takes: what is told is told of what is known, and of the rest nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+
+from jobs.domain.scheduling import Candidate, Waiting, refusal
+
+FEWEST, LATEST = 2, 5
+"""Runs that must be known to speak of a usual time, and how many of the last ones are looked at."""
+MOST_AHEAD = 100
+"""Jobs for boards of a type that are played through: nobody plans with what is beyond."""
+
+
+def usual(seconds: Sequence[float]) -> float | None:
+    """Return how long a job usually takes, by its runs, the last one first; None: too few are known."""
+    return median(seconds[:LATEST]) if len(seconds) >= FEWEST else None
+
+
+def starts(
+    queue: Iterable[Waiting],
+    boards: Iterable[Candidate],
+    *,
+    free_at: Mapping[str, float],
+    takes: Mapping[int, float],
+    now: float,
+) -> dict[int, float]:
+    """Return when jobs will start, in seconds since the epoch: those of which it can be told.
+
+    `free_at`: when boards that jobs have are usually given back, where that is known; one that should have
+    been given back by now is not. `takes`: how long queued jobs usually take, where that is known. A job that
+    starts at once is not among them: there is nothing to estimate.
+    """
+    told: dict[int, float] = {}
+    at: dict[str, dict[str, float]] = {}
+    ready: dict[str, Candidate] = {}
+    for board in sorted(boards, key=lambda one: one.name):
+        free = now if not board.unavailable else free_at.get(board.name, now)
+        if not board.unavailable or free > now:
+            at.setdefault(board.device_type, {})[board.name] = free
+            ready[board.name] = replace(board, unavailable="")
+    played: dict[str, int] = {}
+    for job in sorted(queue, key=lambda one: one.place):
+        known = at.get(job.host_type)
+        played[job.host_type] = played.get(job.host_type, 0) + 1
+        if not known or played[job.host_type] > MOST_AHEAD:
+            continue
+        fitting = [name for name in known if not refusal(job, ready[name])]
+        if not fitting:
+            continue
+        chosen = min(fitting, key=lambda name: known[name])
+        begins = known.pop(chosen)
+        if begins > now:
+            told[job.job] = begins
+        if job.job in takes:
+            known[chosen] = begins + takes[job.job]
+    return told
