@@ -213,7 +213,14 @@ def record(job: Job, fence: int, facts: Sequence[Fact]) -> list[Event]:
         node = getattr(fact, "node", None)
         if node is not None and node not in known:
             raise ValueError(f"{job} has no node {node}: {fact}")
-    return list(facts)
+    return [_as_wanted_now(job, fact) for fact in facts]
+
+
+def _as_wanted_now(job: Job, fact: Fact) -> Fact:
+    """The same; a hold that begins lasts as long as was asked for last, heard of by the run or not."""
+    if isinstance(fact, HoldStarted) and job.hold is not None:
+        return replace(fact, until=fact.at + job.hold.seconds)
+    return fact
 
 
 def request_cancel(job: Job, *, reason: str, at: float) -> list[Event]:

@@ -68,12 +68,13 @@ class Holding:
         except Superseded:
             self._run.superseded = True
 
-    def _held(self, wish: HoldWish) -> None:
+    def _held(self, first: HoldWish) -> None:
         hands, journal = self._run.hands, self._run.journal
         # Whatever becomes of the machine in people's hands is no failure of the job.
         self._arrival.machine.quiet()
-        until = journal.now() + wish.seconds
-        journal.facts(HoldStarted(until=until, at=journal.now()))
+        begun = journal.now()
+        until = begun + first.seconds
+        journal.facts(HoldStarted(until=until, at=begun))
         with ExitStack() as stack:
             self._open_shell(stack)
             why = ""
@@ -83,12 +84,15 @@ class Holding:
                 if now >= until:
                     hands.look()  # somebody may have asked for more since the last look
                     until = self._until(until)
+                wish = hands.wish
                 if self._run.canceled:
                     why = f"canceled: {self._run.cancel_reason}"
                 elif self._run.superseded:
                     return
-                elif hands.wish is None:
+                elif wish is None:
                     why = "it was let go"
+                elif wish.if_failed and not self._run.failed:
+                    why = "it has not failed"  # that was asked for when the hold was about to begin
                 elif now >= until:
                     why = "its time is over"
         journal.facts(HoldEnded(reason=why, at=journal.now()))

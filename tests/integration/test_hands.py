@@ -186,6 +186,19 @@ def test_a_hold_reaches_the_run_and_the_row_is_the_fold_of_the_stream(run: Runni
     assert queries.job_snapshot(erika, run.number)["hold"] is None
 
 
+def test_what_is_asked_for_while_a_hold_begins_is_what_holds(run: Running, erika: User) -> None:
+    hand_commands.hold_job(run.number, 600, "odd", user=erika, cause="test")
+    wish = run.hands.wanted(failed=False)
+    assert wish is not None
+    hand_commands.hold_job(run.number, 3600, "very odd", user=erika, cause="test")
+    now = time.time()
+    run.writer.report(HoldStarted(until=now + wish.seconds, at=now))
+    run.writer.flush()
+    until(lambda: (one := run.hands.wish) is not None and one.until == now + 3600)
+    started = store.read(life.stream(run.number))[-1].event
+    assert started == HoldStarted(until=now + 3600, at=now)
+
+
 def test_a_job_that_is_being_cleaned_up_cannot_be_held(run: Running, erika: User) -> None:
     run.writer.report(PhaseStarted(node=0, phase="close", what="leave the host", at=time.time()))
     run.writer.flush()

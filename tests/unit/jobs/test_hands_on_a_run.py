@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -49,6 +50,29 @@ def test_what_is_asked_for_at_the_last_moment_holds_the_run_on(monkeypatch: pyte
     assert isinstance(ended, HoldEnded)
     assert ended.reason == "its time is over"
     assert ended.at >= 4000
+
+
+def test_a_hold_that_is_wanted_for_a_failure_only_just_as_it_begins_ends() -> None:
+    hands = Hands()
+    facts: list[object] = []
+
+    def fact(one: object) -> None:
+        facts.append(one)
+        hands.want(replace(wish(4000), if_failed=True))
+
+    hands.want(wish(None))
+    run = SimpleNamespace(
+        hands=hands,
+        journal=SimpleNamespace(now=lambda: 1000.0, facts=fact),
+        superseded=False,
+        canceled=False,
+        failed=False,
+    )
+    arrival = SimpleNamespace(machine=SimpleNamespace(quiet=lambda: None), connected=False)
+    Holding(cast(Any, run), cast(Any, arrival)).hold()
+    ended = facts[-1]
+    assert isinstance(ended, HoldEnded)
+    assert ended.reason == "it has not failed"
 
 
 @pytest.mark.parametrize("refused", [False, True])
