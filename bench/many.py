@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from django.db import models, transaction
 
 from devices import board_commands, type_commands
+from devices.models import Span
 from jobs import console_log, search
 from jobs.models import Job, JobSearch, Node, Result
 
@@ -49,9 +50,17 @@ def fill_jobs(total: int) -> None:
     numbers = range(3, total + 1)
     begun = Job.objects.get(pk=1).submitted_at
 
+    def when(number: int) -> datetime:
+        return begun - timedelta(seconds=total - number)
+
+    def span(number: int) -> Span:
+        since = when(number).timestamp() + 2
+        until = since + 58 + number % 440
+        return Span(board=f"board-{number % 500:03d}", kind="job", job=number, since=since, until=until)
+
     def job(number: int) -> dict[str, Any]:
         failed = number % 7 == 0
-        at = begun + timedelta(seconds=number)
+        at = when(number)
         return {
             "id": number,
             "name": f"nightly {number % NAMES}",
@@ -64,7 +73,7 @@ def fill_jobs(total: int) -> None:
             "visibility": "public" if number % 10 != 3 else "personal",
             "submitted_at": at,
             "started_at": at + timedelta(seconds=2),
-            "finished_at": at + timedelta(seconds=60 + number % 600),
+            "finished_at": at + timedelta(seconds=60 + number % 440),
         }
 
     def words(number: int) -> dict[str, Any]:
@@ -74,6 +83,7 @@ def fill_jobs(total: int) -> None:
 
     own = JobSearch.objects.get(pk=1).words
     store(copies(Job, numbers, job, id=1))
+    store(span(number) for number in numbers)
     store(copies(JobSearch, numbers, words, job=1))
     store(copies(Node, numbers, lambda number: {"job_id": number}, job=1))
     case = Result.objects.filter(job=1).order_by("version").values("version")[:1]

@@ -47,9 +47,12 @@ def pages(jobs: int, size: int) -> list[tuple[str, str]]:
         ("two jobs compared", "/compare/1/2/"),
         ("boards", "/boards/"),
         ("a board", "/boards/board-023/"),
+        ("device types", "/types/"),
+        ("a device type", "/types/type-3/"),
         ("API: jobs", "/api/v1/jobs/"),
         ("API: boards", "/api/v1/boards/"),
         ("API: feed from its middle", "/api/v1/events/?after=500"),
+        ("API: all consoles of the job searched", "/api/v1/jobs/1/search/?text=needle"),
         ("API: end of the console", f"{console}?offset={size - 65536}"),
         ("API: middle of the console", f"{console}?offset={size // 2}&limit=65536"),
     ]
