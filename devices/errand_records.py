@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,9 +14,12 @@ from devices.domain.errand_events import (
     BoardErrandStep,
 )
 from lab.eventstore.store import store
+from lab.kernel.events import Recorded
 
 KEPT = 20
 """Errands of a board that are shown."""
+EVENTS = 500
+"""More events than come between the begin of an errand and its end."""
 TYPES = tuple(
     event.type for event in (BoardErrandRequested, BoardErrandStarted, BoardErrandStep, BoardErrandEnded)
 )
@@ -56,9 +60,20 @@ def errands(name: str, *, limit: int = KEPT) -> list[Errand]:
     if not asked:
         return []
     # A board lives through thousands of jobs: nothing of those is read.
-    since = store.read_back(stream, after=asked[-1].version - 1, types=TYPES)
+    return _told(reversed(store.read_back(stream, after=asked[-1].version - 1, types=TYPES)))[::-1]
+
+
+def errand(name: str, number: int) -> Errand | None:
+    """Return one errand of a board, however long ago it was; None: there is none of this number."""
+    # It has the number of its first event, and the next errand begins when it has ended.
+    events = store.read(boards.stream(name), after=number - 1, limit=EVENTS)
+    return next((one for one in _told(events) if one.number == number), None)
+
+
+def _told(events: Iterable[Recorded]) -> list[Errand]:
+    """Return the errands that these events tell of, in their order."""
     found: dict[int, Errand] = {}
-    for one in reversed(since):
+    for one in events:
         match one.event:
             case BoardErrandRequested(errand=number, what=what):
                 found[number] = Errand(number=number, what=what, by=one.meta.actor, asked_at=one.recorded_at)
@@ -70,4 +85,4 @@ def errands(name: str, *, limit: int = KEPT) -> list[Errand]:
                 found[number] = replace(
                     found[number], outcome=end.outcome, reason=end.reason, ended_at=one.recorded_at
                 )
-    return list(found.values())[::-1]
+    return list(found.values())

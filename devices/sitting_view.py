@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from devices import access, seen, sitting_record
+from devices import access, errand_records, seen, sitting_record
 from devices.domain.errand import CONSOLE
 from devices.errand_records import Errand
-from devices.errand_records import errands as all_errands
 from devices.models import Board, SittingChunk
 from lab.actors import Actor
 from lab.kernel.errors import NotFound
@@ -49,9 +48,9 @@ def current(board: str) -> Sitting | None:
 def one(viewer: Actor, board: str, errand: int) -> Errand:
     """Return what became of a sitting, as far as it is for the viewer. Raises `NotFound`."""
     require(viewer, board)
-    found = next((one for one in all_errands(board) if one.number == errand and one.what == CONSOLE), None)
-    if found is None:
-        raise NotFound(f"Nobody sat at the console of board {board} by the number {errand}, or long ago.")
+    found = errand_records.errand(board, errand) if errand > 0 else None
+    if found is None or found.what != CONSOLE:
+        raise NotFound(f"Nobody sat at the console of board {board} by the number {errand}.")
     return found
 
 
@@ -66,7 +65,7 @@ def words(viewer: Actor, board: str, errand: int) -> str:
 def last(viewer: Actor, board: str, limit: int = 10) -> list[Errand]:
     """Return the last sittings at a board's console, the newest first."""
     require(viewer, board)
-    return [one for one in all_errands(board) if one.what == CONSOLE][:limit]
+    return [one for one in errand_records.errands(board) if one.what == CONSOLE][:limit]
 
 
 def pieces(viewer: Actor, board: str, errand: int, after: int, most: int) -> list[SittingChunk]:

@@ -166,7 +166,7 @@ class Command(BaseCommand):
         )
 
     def _record(self, name: str, errand: int) -> None:
-        one = next((one for one in errand_records.errands(name) if one.number == errand), None)
+        one = errand_records.errand(name, errand) if errand > 0 else None
         if one is None or one.what != CONSOLE:
             raise CommandError(f"Errand {errand} of board {name} is no sitting at its console.")
         for piece in sitting_record.asciicast(name, errand, f"{name}, {one.by}"):

@@ -42,7 +42,7 @@ class Window {
         ...{ name: board, left: () => this.leave(), typed: (text) => this.#typed(text) },
       });
     } catch {
-      this.done = true;
+      if (this.socket?.readyState === WebSocket.OPEN) this.socket.send("leave");
       this.socket?.close();
       this.#finish("The terminal could not be loaded: is the lab away? Reload the page to try again.");
       return;
