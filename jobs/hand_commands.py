@@ -28,6 +28,8 @@ from lab.kernel.ports import Append
 MOST_TYPED = 16 * 1024
 """Bytes that may be typed at once. More comes in several pieces."""
 LONGEST_REASON = 500
+READ_WITHIN = 10.0
+"""Seconds in which the worker of a job reads what was typed, if it ever does."""
 
 
 def take_keyboard(number: int, node: int, *, user: User, cause: str) -> Keyboard:
@@ -94,6 +96,18 @@ def type_keys(number: int, node: int, ticket: int, data: bytes, *, user: User) -
             raise Rejected("This keyboard was given back, or somebody else has it: nothing was typed.")
         KeyboardInput.objects.create(job=number, node=node, ticket=ticket, data=data)
         live.ring_on_commit()
+
+
+def wait_until_read(number: int, node: int, *, user: User) -> None:
+    """Return when the worker has taken what this user has typed on a node: what it finds there after the
+    keyboard was given back is dropped. Waits no longer than a worker takes that does its work."""
+    taken = JobRow.objects.filter(pk=number).values_list("keyboards", flat=True).first() or []
+    own = (node, user.get_username())
+    tickets = [one["ticket"] for one in taken if (one["node"], one["user"]) == own]
+    left = KeyboardInput.objects.filter(job=number, ticket__in=tickets)
+    until = time.monotonic() + READ_WITHIN
+    while tickets and left.exists() and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 def hold_job(

@@ -37,8 +37,10 @@ class Keyboard(APIView):
 
     @operation("give_keyboard", "Give the keyboard of a node back", status=204)
     def delete(self, request: Request, number: int, index: int) -> Response:
-        """Give it back, or take it away from somebody, which those may who may cancel the job."""
+        """Give it back when what was typed has been read; or take it away from somebody at once, which those
+        may who may cancel the job."""
         name = request.user.get_username()
+        hand_commands.wait_until_read(number, index, user=request.user)
         hand_commands.give_keyboard(
             number, index, reason=f"{name} gave it back", user=request.user, cause="api"
         )

@@ -76,6 +76,19 @@ def test_what_is_typed_reaches_the_console_and_who_typed_it_is_kept(run: Running
     assert [one["reason"] for one in run.told("keyboard_given")] == ["left"]
 
 
+def test_what_is_typed_with_a_keyboard_that_is_given_back_at_once_is_typed(run: Running, erika: User) -> None:
+    """The worker hears of the keyboard when it looks at the job again."""
+    path = f"/api/v1/jobs/{run.number}/nodes/1/keyboard/"
+    client = Client()
+    client.force_login(erika)
+    ticket = client.post(path).json()["ticket"]
+    keys = {"ticket": ticket, "text": "date\r"}
+    assert client.post(f"{path}keys/", keys, content_type="application/json").status_code == 202
+    assert client.delete(path).status_code == 204
+    assert run.console.typed == b"date\r"
+    assert run.row.keyboards == []
+
+
 def test_keys_seen_late_are_typed_and_none_stay(run: Running, erika: User) -> None:
     """Ids are given when rows are written, and rows are seen when that is committed."""
     ticket = take(run, erika)

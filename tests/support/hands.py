@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -13,7 +13,7 @@ from devices.domain.config import Waits
 from jobs import queries
 from jobs.domain.hands_events import ConsoleOpened
 from jobs.execution.hands import Hands
-from jobs.execution.ports import Cancellation
+from jobs.execution.ports import Cancellation, Superseded
 from jobs.log_writer import LogWriter
 from jobs.models import Job
 from jobs.recorder import Recorder
@@ -75,4 +75,5 @@ def running(user: User) -> Iterator[Running]:
         with watched(recorder, writer, cancel, hands, Stop()):
             yield Running(recorder, writer, hands, cancel)
     finally:
-        writer.close()
+        with suppress(Superseded):  # where the test has ended the job, and the watch has seen it
+            writer.close()
