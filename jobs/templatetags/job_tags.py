@@ -118,8 +118,8 @@ VERDICTS = {
 
 
 @register.simple_tag
-def verdict_of(result: Mapping[str, Any] | None) -> SafeString:
-    """Draw what became of a test case: icon, word, and the measurement or message."""
+def verdict_of(result: Mapping[str, Any] | None, only: str = "") -> SafeString:
+    """Draw what became of a test case: icon, and the measurement, message or word; with `only` the word."""
     if result is None:
         return format_html('<span class="t3">{}</span>', "not reported")
     shown, tone, word = VERDICTS.get(result["result"], ("circle-dashed", "idle", "unknown"))
@@ -129,7 +129,7 @@ def verdict_of(result: Mapping[str, Any] | None) -> SafeString:
         tone,
         word,
         icon(shown, "i-s"),
-        measured or result["message"] or word,
+        word if only else measured or result["message"] or word,
     )
 
 

@@ -61,6 +61,13 @@ def test_programs_get_problem_details_when_something_fails(
     assert answer.json()["title"] == "The database does not answer"
 
 
+def test_an_address_of_nothing_is_said_to_be_that(client: Client) -> None:
+    answer = client.get("/nowhere/")
+    assert answer.status_code == 404
+    assert "There is no page at this address." in answer.content.decode()
+    assert "There is no job 99, or you may not see it." in client.get("/jobs/99/").content.decode()
+
+
 def test_who_may_not_do_something_reads_who_can_grant_it(client: Client) -> None:
     jobs.make_inventory()
     jobs.make_user("boss", is_superuser=True)

@@ -68,6 +68,7 @@ export class Consoles {
       setText(doing, doingOf(node, state.running, state));
       doing.title = doing.textContent;
       renderTransfer(one.element, node, doing.textContent);
+      if (state.state === "finished") setText(one.element.querySelector(".con-none"), "It printed nothing");
       const tab = document.querySelector(`#tab-${node.index} .dot`);
       if (tab) tab.className = `dot ${dotOf(node)}`;
     }
@@ -200,7 +201,7 @@ export class Consoles {
     for (const { pane } of panes) pane.update();
     for (const { pane, element } of panes) {
       pane.settle();
-      element.querySelector(".con-none").hidden = true;
+      element.querySelector(".con-none").hidden = pane.buffer.last > 0;
     }
     this.pause = Math.min(500, performance.now() - begun);
     if (this.pause < 8) this.pause = 0;

@@ -18,7 +18,7 @@ export class Results {
     this.suites = new Map();
     this.cases = new Map();
     this.running = new Map();
-    this.empty = h("div", { class: "empty" }, h("h2", {}, "No results yet"), h("p", {}, "They appear here as tests report them."));
+    this.empty = h("div", { class: "empty" }, h("h2"), h("p"));
   }
 
   /** Show the rows in `changed` and what runs. */
@@ -31,6 +31,9 @@ export class Results {
     }
     this.#showTally(state);
     this.#order(state);
+    const over = state.state === "finished";
+    setText(this.empty.firstChild, over ? "No results" : "No results yet");
+    setText(this.empty.lastChild, over ? "It ended before a test reported one." : "They appear here as tests report them.");
     if (!this.suites.size) this.root.replaceChildren(this.empty);
     else this.empty.remove();
   }

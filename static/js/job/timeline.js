@@ -37,7 +37,7 @@ export function renderTimeline(root, state, { under = [], over: marks = [] } = {
   const rows = state.nodes.map((node) => nodeRow(state, node, { percent, end, start, hold: live ? state.hold : null }));
   const over = element("over", () => h("div", { class: "tl-over" }));
   arrange(over, [...flags(state, { percent, start }), ...(live ? [nowLine(percent(end), end - start)] : []), ...marks]);
-  arrange(root, [element("lane", () => h("div", { class: "tl-lane" })), ...rows, ...under, axis(span, percent, start), over]);
+  arrange(root, [element("lane", () => h("div", { class: "tl-lane" })), ...rows, ...under, axis(span, percent, start, live ? end : null), over]);
   root.setAttribute("aria-label", spoken(state, end - start));
   thin(over);
 }
@@ -131,10 +131,12 @@ function nowLine(left, elapsed) {
   return place(line, left);
 }
 
-function axis(span, percent, start) {
+/** `now`: where a line of its own says what time it is; no tick beside it. */
+function axis(span, percent, start, now) {
   const step = STEPS.find((one) => span / one <= 10) ?? 86400;
   const ticks = [];
   for (let at = 0; at <= span * 0.97; at += step) {
+    if (now !== null && Math.abs(start + at - now) < span * 0.045) continue;
     ticks.push(place(element(`tick-${at}`, () => h("span", {}, duration(at))), percent(start + at)));
   }
   const line = element("axis", () => h("div", { class: "tl-ax", "aria-hidden": "true" }));
