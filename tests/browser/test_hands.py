@@ -91,6 +91,25 @@ def test_a_terminal_that_cannot_load_its_beginning_begins_with_what_comes(
     site.wait(lambda: "what comes next" in site.text(SCREEN), "what came after that")
 
 
+def test_a_terminal_that_cannot_be_loaded_says_so_and_is_loaded_again(
+    site: Site, asha: User, run: Running
+) -> None:
+    watch(site, asha, run)
+    site.driver.execute_cdp_cmd("Network.enable", {})
+    site.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/console/terminal*.js*"]})
+    try:
+        site.find("#con-1 [data-act=keyboard]").click()
+        site.wait(lambda: "could not be loaded" in site.text("#con-1 .con-words"), "what is wrong")
+    finally:
+        site.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    assert site.driver.switch_to.active_element.text == "Try again"
+    press(site, Keys.ENTER)
+    site.wait(lambda: "hello from the guest" in site.text(SCREEN), "the terminal")
+    assert "A test runs here and goes on" in site.text("#con-1 .con-words")
+    assert "Try again" not in site.text("#con-1 .con-hands")
+    console(site.driver)  # the browser may tell of it, too
+
+
 def test_others_see_who_types_and_may_take_it_away_only_if_they_may_end_the_job(
     site: Site, asha: User, run: Running
 ) -> None:

@@ -84,13 +84,23 @@ class Keyboard {
     this.ticket = true;
     this.words = h("p", { class: "con-words", role: "status" });
     const leave = h("button", { type: "button", class: "btn btn-sm", onclick: () => this.leave() }, "Give back ", h("kbd", {}, "ctrl ]"));
-    const screen = h("div", { class: "con-screen" });
-    this.panel = h("div", { class: "con-t" }, h("div", { class: "con-hands" }, icon("keyboard"), this.words, leave), screen);
+    this.screen = h("div", { class: "con-screen" });
+    this.hands = h("div", { class: "con-hands" }, icon("keyboard"), this.words, leave);
+    this.panel = h("div", { class: "con-t" }, this.hands, this.screen);
     this.element.append(this.panel);
     this.element.classList.add("is-typed");
-    const { openTerminal } = await import("../console/terminal.js");
-    if (this.over) return;
-    this.terminal = await openTerminal(screen, { name: this.node.name, typed: (text) => this.#typed(text), left: () => this.leave() });
+    await this.#load();
+  }
+
+  async #load() {
+    try {
+      const { openTerminal } = await import("../console/terminal.js");
+      if (this.over) return;
+      this.terminal = await openTerminal(this.screen, { name: this.node.name, typed: (text) => this.#typed(text), left: () => this.leave() });
+    } catch {
+      if (!this.over) this.#offerAgain();
+      return;
+    }
     if (this.over) {
       this.terminal.close();
       return;
@@ -98,6 +108,22 @@ class Keyboard {
     await this.#beginning();
     this.terminal.focus();
     this.panel.dataset.ready = "";
+  }
+
+  /** There is no terminal to type in: say so, where it should be, and let it be loaded once more. */
+  #offerAgain() {
+    this.#say("The terminal could not be loaded: is the lab away? Try again, or reload the page.", true);
+    const again = h("button", { type: "button", class: "btn btn-sm", onclick: () => this.#loadAgain(again) }, "Try again");
+    this.hands.insertBefore(again, this.hands.lastElementChild);
+    again.focus();
+  }
+
+  #loadAgain(button) {
+    button.remove();
+    this.screen.replaceChildren();
+    this.#say("");
+    if (this.state) this.explain(this.state);
+    this.#load();
   }
 
   /** Show what the console's last lines were. */
@@ -137,6 +163,7 @@ class Keyboard {
   }
 
   explain(state) {
+    this.state = state;
     if (this.words && !this.words.classList.contains("c-fail")) setText(this.words, meaningOf(state, this.node));
   }
 
