@@ -5,13 +5,16 @@ Its serial line, its boot loader, TFTP, its power switch and KVM on it are real:
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from lab.demo.board.image import build
@@ -192,3 +195,61 @@ def the_crash_is_named(job: Json) -> None:
     assert "crashed in mid-test" in message
     assert "Kernel panic - not syncing: sysrq triggered crash" in message
     assert job["failure"]["kind"] == "test"
+
+
+# -- and a person, between the jobs ----------------------------------------------------------------------
+
+TOKEN = """
+from django.contrib.auth.models import User
+from lab.tokens.models import make_token
+print(make_token(User.objects.get(username="admin"), "a test", scopes=["read", "submit"]))
+"""
+
+
+def test_somebody_sits_at_the_idle_board_and_talks_with_its_boot_loader(var: Path, said: str) -> None:
+    base = re.search(r"goes on serving at (http://[^ ]+/)", said)
+    assert base
+    token = manage(var, "shell", "--no-imports", "-c", TOKEN).decode().split()[-1]
+    url = f"{base[1]}api/v1/boards/{BOARD}/console/"
+    with httpx.Client(headers={"Authorization": f"Token {token}"}, timeout=60) as client:
+        taken = client.post(url, json={"minutes": 5, "power": "on"})
+        assert taken.status_code == 201, taken.text
+        errand = taken.json()["errand"]
+        printed, after, remarks = b"", 0, list[str]()
+
+        def follow(wanted: bytes | None, seconds: float = 120) -> None:
+            """Read on until the board has printed this, or, with nothing wanted, until it is over."""
+            nonlocal printed, after
+            end = time.monotonic() + seconds
+            while wanted is None or wanted not in printed:
+                assert time.monotonic() < end, (wanted, printed, remarks)
+                one = client.get(f"{url}{errand}/", params={"after": after}).json()
+                for piece in one["pieces"]:
+                    after = piece["id"]
+                    data = base64.b64decode(piece["data"])
+                    if piece["kind"] == "o":
+                        printed += data
+                    elif piece["kind"] == "n":
+                        remarks.append(data.decode())
+                if one["over"] and not one["pieces"]:
+                    assert wanted is None, (wanted, printed, remarks)
+                    return
+                if not one["pieces"]:
+                    time.sleep(0.1)
+
+        def type_keys(text: str) -> None:
+            assert client.post(f"{url}keys/", json={"errand": errand, "text": text}).status_code == 202
+
+        follow(b"stop autoboot")
+        type_keys(" ")
+        follow(b"=> ")
+        type_keys("echo by-$loadaddr-hand; version\r")
+        follow(b"-hand\r\n")
+        assert client.delete(url).status_code == 204
+        follow(None)
+        record = client.get(f"{url}{errand}.cast").text
+    assert remarks == ["the serial console is open", "Its power is on."]
+    assert "echo by-$loadaddr" in record
+    assert b"power is off" in manage(var, "board", BOARD, "power", "status")
+    (board,) = (one for one in json.loads(manage(var, "boards", "--json")) if one["name"] == BOARD)
+    assert board["state"] in ("free", "idle", "available"), board
