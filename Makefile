@@ -6,9 +6,15 @@ export LABBOOK_VENV := $(VENV)
 # How many files of tests run side by side: one more than there are processors, for most of them wait.
 JOBS ?= $(shell expr $$(nproc) + 1)
 
+# Development mode shows what is left open and what is called from the wrong thread, here and in all processes that
+# tests start. Its third part, checks of every piece of memory, looks for mistakes of C code: we have none.
+PYTEST = PYTHONDEVMODE=1 PYTHONMALLOC=default $(VENV)/bin/pytest
+# Tests start some hundred processes: none of them, nor any worker of pytest, is to compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Whoever failed is asked once more, alone: machines that emulate three guests at a time are late now and then.
-# What fails alone, too, has failed.
-ALONE = PYTHONDEVMODE=1 $(VENV)/bin/pytest --last-failed --last-failed-no-failures none
+# What fails alone, too, has failed; what does not is named in the last lines.
+ALONE = $(PYTEST) --last-failed --last-failed-no-failures none --second-try
 
 .DEFAULT_GOAL := help
 .PHONY: help setup images demo serve test check lint clean
@@ -39,7 +45,7 @@ lint: setup  ## format, lint, types, layers, migrations
 	$(PYTHON) manage.py makemigrations --check --dry-run
 
 test: setup images  ## set up and run all tests
-	PYTHONDEVMODE=1 $(VENV)/bin/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder || $(ALONE)
+	$(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder || $(ALONE)
 
 check: lint test  ## all of the gate
 

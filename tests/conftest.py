@@ -66,6 +66,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=["sqlite", "postgres"],
         help="run on SQLite, or on a PostgreSQL server started for this run; default: as DATABASE_URL says",
     )
+    parser.addoption(
+        "--second-try",
+        action="store_true",
+        help="these tests failed a moment ago: name those that pass now",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    passed = [one.nodeid for one in terminalreporter.getreports("passed") if one.when == "call"]
+    if not (config.getoption("--second-try") and passed):
+        return
+    terminalreporter.write_sep("!", "PASSED ONLY WHEN ASKED ONCE MORE, ALONE", red=True, bold=True)
+    for one in passed:
+        terminalreporter.write_line(f"FLAKY {one}", red=True)
+    terminalreporter.write_line(
+        "Each has a race, or waits too briefly. Find out which; do not get used to it."
+    )
 
 
 @pytest.hookimpl(trylast=True)
