@@ -46,16 +46,24 @@ hypothesis.settings.register_profile("labbook", deadline=None)
 hypothesis.settings.load_profile("labbook")
 
 LONGEST_FIRST = (
+    "e2e/test_board",
     "e2e/test_failures",
-    "execution/test_vms",
-    "e2e/test_guest_images",
-    "e2e/",
-    "execution/",
     "integration/test_live",
+    "e2e/test_example",
+    "browser/test_every_page",
+    "e2e/test_guest_images",
+    "execution/test_vms",
+    "e2e/test_health",
+    "e2e/test_definitions",
     "integration/test_serve",
-    "integration/test_running_lab",
+    "e2e/",
+    "browser/test_submit",
+    "browser/test_job_page",
+    "integration/execution/",
     "browser/",
+    "integration/test_running_lab",
     "integration/",
+    "execution/",
 )
 _run_server = pytest.StashKey[Postgres]()
 

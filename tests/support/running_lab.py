@@ -64,7 +64,6 @@ class RunningLab:
         try:
             (self.folder / "files").mkdir()
             self.host = self._sshd.start()
-            self.manage("migrate", "--verbosity", "0")
             self.token = self._seed()
             self.start()
         except BaseException:

@@ -1,4 +1,4 @@
-"""Fill the database of `tests.support.running_lab`: imported by ``manage.py shell`` in its environment.
+"""Make the database of `tests.support.running_lab`, and fill it: imported by ``manage.py shell`` in its lab.
 
 Reads what there is from the variable LABBOOK_SEED (JSON), prints the token of the user ``engineer``.
 """
@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from django.contrib.auth.models import User
+from django.core.management import call_command
 
 from devices import board_commands, type_commands
 from lab.demo import lab
@@ -63,4 +64,5 @@ def seed(found: dict[str, str]) -> str:
     return make_token(user, "tests")
 
 
+call_command("migrate", verbosity=0)
 print("token", seed(json.loads(os.environ["LABBOOK_SEED"])))
