@@ -152,8 +152,7 @@ LOGOUT_REDIRECT_URL = "/"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
-# As everywhere in Labbook: sortable, 24 hours, to the second. Pages of the admin show these in UTC.
-DATE_FORMAT, TIME_FORMAT, DATETIME_FORMAT = "Y-m-d", "H:i:s", "Y-m-d H:i:s"
+FORMAT_MODULE_PATH = "lab.formats"
 USE_TZ = True
 
 STATIC_URL = "static/"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from selenium.webdriver.common.keys import Keys
 
 from devices import board_commands
 from jobs import queries
+from jobs.models import Job
 from tests.browser.conftest import Site
 from tests.browser.story import DEFINITION
 from tests.support import jobs
@@ -126,6 +129,18 @@ def test_the_dashboard_says_why_a_job_waits(site: Site, asha: User) -> None:
     site.open("/jobs/1/")
     site.wait(lambda: "lacks the tag fast" in site.text("#queue"), "the reasons on the job's page")
     assert "fan is broken" in site.text("#queue")
+    assert "Starts" not in site.text("#queue"), "nobody knows when"
+    for _ in range(2):
+        jobs.started(asha)[1].finish(outcome="complete")
+    begun, ended = (timezone.now() - timedelta(minutes=minutes) for minutes in (60, 48))
+    Job.objects.filter(state="finished").update(started_at=begun, finished_at=ended)
+    running = Job.objects.get(pk=jobs.started(asha)[0])
+    number = jobs.submit(asha, jobs.definition("comes next", board=running.board))
+    site.open(f"/jobs/{number}/")
+    words = "Starts in about 10 min, by how long the jobs before it usually take."
+    site.wait(lambda: words in site.text("#queue"), "when it starts")
+    site.open("/")
+    site.wait(lambda: words in site.text("#waiting"), "the same on the dashboard")
 
 
 def test_the_theme_is_switched_and_remembered(site: Site, asha: User) -> None:

@@ -121,8 +121,8 @@ function renderQueue(state) {
   const start = at("queue-start");
   start.hidden = !state.expected_start;
   if (state.expected_start) {
-    start.lastElementChild.dataset.in = state.expected_start;
-    setText(start.lastElementChild, about(epoch(state.expected_start) - serverNow()));
+    start.firstElementChild.dataset.in = state.expected_start;
+    setText(start.firstElementChild, about(epoch(state.expected_start) - serverNow()));
   }
   put(
     at("queue-reasons"),
