@@ -7,6 +7,7 @@ of which nobody knows how long it takes: what is told is told of what is known, 
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
@@ -39,12 +40,12 @@ def starts(
     starts at once is not among them: there is nothing to estimate.
     """
     told: dict[int, float] = {}
-    at: dict[str, dict[str, float]] = {}
+    at: dict[str, list[tuple[float, str]]] = {}  # boards of each type, what is free first in front
     ready: dict[str, Candidate] = {}
     for board in sorted(boards, key=lambda one: one.name):
         free = now if not board.unavailable else free_at.get(board.name, now)
         if not board.unavailable or free > now:
-            at.setdefault(board.device_type, {})[board.name] = free
+            insort(at.setdefault(board.device_type, []), (free, board.name))
             ready[board.name] = replace(board, unavailable="")
     played: dict[str, int] = {}
     for job in sorted(queue, key=lambda one: one.place):
@@ -52,13 +53,13 @@ def starts(
         played[job.host_type] = played.get(job.host_type, 0) + 1
         if not known or played[job.host_type] > MOST_AHEAD:
             continue
-        fitting = [name for name in known if not refusal(job, ready[name])]
-        if not fitting:
+        found = next((one for one in known if not refusal(job, ready[one[1]])), None)
+        if found is None:
             continue
-        chosen = min(fitting, key=lambda name: known[name])
-        begins = known.pop(chosen)
+        known.remove(found)
+        begins, board_name = found
         if begins > now:
             told[job.job] = begins
         if job.job in takes:
-            known[chosen] = begins + takes[job.job]
+            insort(known, (begins + takes[job.job], board_name))
     return told
