@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from devices import board_commands
+from devices import board_commands, errand_records, tasks
 from devices.loading import load_board
 from jobs import commands
 from tests.browser.conftest import Site
@@ -59,3 +59,26 @@ def test_boards_are_reached_by_keys_handled_and_followed_live(site: Site, asha: 
     site.find("#h-day")
     board_commands.set_board_health("bench-02", "bad", "no prompt", actor="lab")
     site.wait(lambda: "bench-02 unhealthy" in site.text("#attention"), "what is broken now")
+
+
+def test_a_board_is_tested_from_its_page_and_what_comes_up_meanwhile_works(site: Site, asha: User) -> None:
+    User.objects.filter(pk=asha.pk).update(is_superuser=True)
+    board_commands.change_board("bench-01", config={"connect_timeout": 0.2}, actor="lab")
+    site.log_in(asha)
+    site.open("/boards/bench-01/")
+    site.wait(lambda: site.text("#feed").startswith("Live"), "the live feed")
+    site.find('#conn-acts [data-dialog="dlg-test"]').click()
+    site.find("#dlg-test .btn-primary").click()
+    site.wait(lambda: "Waits for a worker" in site.text("#board-conn"), "the errand")
+    site.wait(lambda: site.text("#feed").startswith("Live"), "the live feed")
+    (errand,) = errand_records.errands("bench-01")
+    tasks.run_errand("bench-01", errand.number)
+    site.wait(lambda: "fails" in site.text("#board-conn .errand[open]"), "what came of it, not folded away")
+    assert site.all("#board-strip .f-hand")
+    # What can be done to it now could not be done when the page was opened.
+    board_commands.take_board_offline("bench-01", "fan is loud", actor="lab")
+    site.wait(lambda: site.all('#board-acts [data-dialog="dlg-online"]'), "another button")
+    site.find('#board-acts [data-dialog="dlg-online"]').click()
+    site.wait(lambda: site.find("#dlg-online").is_displayed(), "its dialog")
+    press(site, "repaired", Keys.ENTER)
+    site.wait(lambda: "Board bench-01 is online." in site.text("main"), "the word that it is done")

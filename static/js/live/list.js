@@ -1,6 +1,6 @@
 // Pages that list things: when the log says that one of them changed, fetch this page again and exchange
 // its live regions. What the reader points at or types in is left alone.
-import { tickClocks } from "../page.js";
+import { tickClocks, tickEstimates } from "../page.js";
 import { showFeed } from "./feed.js";
 import { localise } from "../zone.js";
 import { LiveSocket } from "./socket.js";
@@ -46,21 +46,24 @@ function exchange(fresh) {
     if (!other || other.innerHTML === region.dataset.drawn) continue;
     const focused = region.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     const marked = [...region.querySelectorAll("input:checked")].map((one) => one.value);
-    const open = [...region.querySelectorAll("details[open]")].map(nameOf);
+    const folds = new Map([...region.querySelectorAll("details")].map((one) => [nameOf(one), one.open]));
     region.dataset.drawn = other.innerHTML;
     region.replaceChildren(...other.childNodes);
-    for (const one of region.querySelectorAll("details")) one.open = open.includes(nameOf(one));
+    for (const one of region.querySelectorAll("details")) one.open = folds.get(nameOf(one)) ?? one.open;
     for (const one of region.querySelectorAll("input[type=checkbox]")) one.checked = marked.includes(one.value);
     if (focused) region.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
+  // A button that was not there before may open a dialog that was not.
+  for (const one of fresh.querySelectorAll("dialog[id]")) if (!document.getElementById(one.id)) document.body.append(one);
   tickClocks();
+  tickEstimates();
   localise();
   showMarked();
 }
 
-/** What tells one folded part from another: the row it is in. */
+/** What tells one folded part from another: its name, or the row it is in. */
 function nameOf(details) {
-  return details.closest("tr")?.querySelector("a[href]")?.getAttribute("href") ?? details.textContent.trim().slice(0, 40);
+  return details.dataset.name ?? details.closest("tr")?.querySelector("a[href]")?.getAttribute("href") ?? details.textContent.trim().slice(0, 40);
 }
 
 /** Comparing wants exactly two. */
