@@ -74,7 +74,7 @@ def test_it_plays_skips_silence_and_stops_at_the_end(
     site.find("#play").click()
     # 506 s at 16 times the speed would take half a minute: almost all of it is silence.
     site.wait(lambda: site.find("#play").get_attribute("aria-pressed") == "false", "the end", 60)
-    assert site.text("#clock") == "08:26.0"
+    site.wait(lambda: site.text("#clock") == "08:26.0", "the end on its clock, which is drawn a frame later")
     assert site.texts("#results .case.fut") == []
     assert "closed" in site.texts("#nodes-at li")[CLIENT_2]
 
