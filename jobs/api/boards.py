@@ -22,12 +22,12 @@ from jobs.api.body import PARSERS, Sent, sent_value
 from jobs.api.errands import asked_for
 from jobs.api.errors import BadRequest
 from jobs.api.operations import limit, operation, query
-from jobs.api.parameters import check_known, integer, next_page, text
+from jobs.api.parameters import check_known, integer, text
 from jobs.api.preconditions import ETAG, IF_MATCH, etag, seen_version
 
 PAGE, MAX_PAGE = 100, 500
 STATES = ("free", "reserved", "unhealthy", "unchecked", "offline", "quarantined", "retired")
-FILTERS = ("state", "health", "device_type", "site", "tag", "text")
+FILTERS = ("state", "health", "device_type", "site", "tag")
 CHANGEABLE = ("device_type", "site", "tags", "description", "config")
 DEFAULT_SITE = "default"
 BOARD_URL = {"Location": "The board's address."}
@@ -56,17 +56,11 @@ class Boards(APIView):
         ],
     )
     def get(self, request: Request) -> Response:
-        check_known(request, (*FILTERS, "retired", "after", "limit"))
-        size = integer(request, "limit", PAGE, low=1, high=MAX_PAGE)
+        check_known(request, (*FILTERS, "text", "retired", "after", "limit"))
         wanted = {name: text(request, name) for name in FILTERS}
-        after, retired = text(request, "after"), text(request, "retired") == "1"
-        boards = seen.boards(request.user, retired=retired or wanted["state"] == "retired")
-        # By code points, as `after` is compared; databases have their own ideas of order.
-        found = sorted(
-            (one for one in boards if one.name > after and _matches(one, wanted)), key=lambda one: one.name
-        )
-        more = next_page(request, after=found[size - 1].name) if len(found) > size else None
-        return Response({"boards": [_row(request, one) for one in found[:size]], "next": more})
+        retired = text(request, "retired") == "1" or wanted["state"] == "retired"
+        found = [one for one in seen.boards(request.user, retired=retired) if _matches(one, wanted)]
+        return telling.by_name(request, "boards", found, partial(_row, request), PAGE, MAX_PAGE)
 
     @operation(
         "register_board",
@@ -297,9 +291,7 @@ def _matches(one: BoardView, wanted: dict[str, str]) -> bool:
     for name in ("state", "health", "device_type", "site"):
         if wanted[name] and getattr(one, name) != wanted[name]:
             return False
-    if wanted["tag"] and wanted["tag"] not in one.tags:
-        return False
-    return wanted["text"].casefold() in f"{one.name}\n{one.description}".casefold()
+    return not wanted["tag"] or wanted["tag"] in one.tags
 
 
 def _url(request: Request, name: str) -> str:

@@ -17,7 +17,7 @@ from jobs.api import shapes_inventory as of
 from jobs.api import telling
 from jobs.api.body import PARSERS, Sent
 from jobs.api.operations import limit, operation, query
-from jobs.api.parameters import check_known, integer, next_page, text
+from jobs.api.parameters import check_known, text
 from jobs.api.preconditions import ETAG, IF_MATCH, etag, seen_version
 
 PAGE, MAX_PAGE = 100, 500
@@ -44,21 +44,10 @@ class DeviceTypes(APIView):
     )
     def get(self, request: Request) -> Response:
         check_known(request, ("kind", "text", "retired", "after", "limit"))
-        size = integer(request, "limit", MAX_PAGE, low=1, high=MAX_PAGE)
-        kind, words = text(request, "kind"), text(request, "text").casefold()
-        after, retired = text(request, "after"), text(request, "retired") == "1"
-        found = sorted(
-            (
-                one
-                for one in seen.device_types(request.user, retired=retired)
-                if one.name > after
-                and kind in ("", one.kind)
-                and words in f"{one.name}\n{one.description}".casefold()
-            ),
-            key=lambda one: one.name,
-        )
-        more = next_page(request, after=found[size - 1].name) if len(found) > size else None
-        return Response({"device_types": [_row(request, one) for one in found[:size]], "next": more})
+        kind, retired = text(request, "kind"), text(request, "retired") == "1"
+        types = seen.device_types(request.user, retired=retired)
+        found = [one for one in types if kind in ("", one.kind)]
+        return telling.by_name(request, "device_types", found, partial(_row, request), MAX_PAGE, MAX_PAGE)
 
     @operation(
         "register_device_type",

@@ -15,18 +15,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from devices.domain.history import Entry
 from devices.images import commands
 from devices.images import queries as library
 from devices.images.content import PIECE, pieces_of
 from devices.images.queries import ImageView
 from jobs import queries
-from jobs.api import shapes
+from jobs.api import shapes, telling
 from jobs.api import shapes_inventory as inventory
 from jobs.api.answers import HARMLESS
 from jobs.api.body import PARSERS, RawTextParser, Sent
 from jobs.api.errors import BadRequest
 from jobs.api.operations import BINARY, TEXT, limit, operation, query
-from jobs.api.parameters import check_known, integer, next_page, text
+from jobs.api.parameters import check_known, text
 from jobs.api.preconditions import ETAG, IF_MATCH, etag, seen_version
 from lab.kernel.errors import NotFound
 
@@ -63,18 +64,8 @@ class Images(APIView):
     )
     def get(self, request: Request) -> Response:
         check_known(request, ("text", "retired", "after", "limit"))
-        size = integer(request, "limit", MAX_PAGE, low=1, high=MAX_PAGE)
-        words, after = text(request, "text").casefold(), text(request, "after")
-        found = sorted(
-            (
-                one
-                for one in library.images(retired=text(request, "retired") == "1")
-                if one.name > after and words in f"{one.name}\n{one.description}".casefold()
-            ),
-            key=lambda one: one.name,
-        )
-        more = next_page(request, after=found[size - 1].name) if len(found) > size else None
-        return Response({"images": [_row(one) for one in found[:size]], "next": more})
+        found = library.images(retired=text(request, "retired") == "1")
+        return telling.by_name(request, "images", found, _row, MAX_PAGE, MAX_PAGE)
 
     @operation(
         "upload_image",
@@ -199,12 +190,10 @@ class History(APIView):
         asks=[query("before", int, "Only versions below this one."), limit(MAX_PAGE, 100)],
     )
     def get(self, request: Request, name: str) -> Response:
-        check_known(request, ("before", "limit"))
-        size = integer(request, "limit", 100, low=1, high=MAX_PAGE)
-        before = integer(request, "before", 0)
-        found = [one for one in library.history(name) if not before or one.version < before]
-        more = next_page(request, before=found[size - 1].version) if len(found) > size else None
-        return Response({"history": [asdict(one) for one in found[:size]], "next": more})
+        def tell(*, before: int | None, limit: int) -> list[Entry]:
+            return [one for one in library.history(name) if not before or one.version < before][:limit]
+
+        return telling.history(request, tell, 100, MAX_PAGE)
 
 
 class Content(APIView):
