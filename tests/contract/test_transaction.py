@@ -23,9 +23,9 @@ from lab.kernel.errors import Conflict, NotFound
 from lab.kernel.events import Codec, Event
 from lab.kernel.ports import Append, FollowUp
 from tests.support.databases import Database
+from tests.support.forking import ROOT
 from tests.support.lamps import META, Dark, LampLit, LampRow, lamp_table, lamps, lit
 from tests.support.threads import run_at_once
-from tests.support.web import ROOT
 
 store = DjangoEventStore(events=lamps)
 

@@ -18,9 +18,10 @@ from jobs.hooks.models import HookMessage
 from jobs.recorder import Recorder
 from lab.tokens.models import make_token
 from tests.support.databases import Database
+from tests.support.forking import ROOT
 from tests.support.hands import running, until
 from tests.support.jobs import definition, make_inventory, make_user, phase, result, submit
-from tests.support.web import ROOT, WebServer
+from tests.support.web import WebServer
 from tests.support.windows import Window
 
 
