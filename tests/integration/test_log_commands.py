@@ -161,7 +161,7 @@ def test_a_log_whose_triggers_are_gone_is_not_sound(
     found, ok = verify(capsys, "--save", str(tmp_path / "no"))
     assert not ok
     assert found["problems"] == []
-    assert set(found["missing_triggers"]) == {"es_event", "console_chunk"}
+    assert set(found["missing_triggers"]) == {"es_event", "console_chunk", "sitting_chunk"}
     assert not (tmp_path / "no").exists()
     with pytest.raises(CommandError, match="not sound"):
         call_command("verify_log")
