@@ -1,7 +1,8 @@
 // What every page has: theme switch, shortcuts, dialogs, and clocks that count up.
 import { setText } from "./dom.js";
+import { serverNow, setServerTime } from "./job/time.js";
 import { bindKeys, showKeys } from "./keys.js";
-import { about, ago } from "./words.js";
+import { about, ago, epoch } from "./words.js";
 import { localise } from "./zone.js";
 
 function switchTheme() {
@@ -33,8 +34,9 @@ export function tickClocks() {
 }
 /** Say how long it still takes in every element with data-in (an ISO time): about, since nobody knows better. */
 export function tickEstimates() {
-  for (const one of document.querySelectorAll('[data-in]:not([data-in=""])')) setText(one, about((Date.parse(one.dataset.in) - Date.now()) / 1000));
+  for (const one of document.querySelectorAll('[data-in]:not([data-in=""])')) setText(one, about(epoch(one.dataset.in) - serverNow()));
 }
+setServerTime(Number(document.body.dataset.now));
 tickClocks();
 tickEstimates();
 localise();

@@ -9,8 +9,9 @@ export function duration(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-/** How long something still takes, as far as anybody can know: about 12 min. */
+/** How long something still takes, as far as anybody can know: in about 10 min. Nobody knows when the time is over. */
 export function about(seconds) {
+  if (seconds < 0) return "later than usual";
   if (seconds < 45) return "in a moment";
   const minutes = Math.round(seconds / 60);
   if (minutes < 10) return `in about ${Math.max(1, minutes)} min`;

@@ -176,3 +176,36 @@ def test_who_waits_for_whom_is_said_in_words(page: Site) -> None:
         "host waits on a",
         "Everybody waits: nobody can go on",
     ]
+
+
+def test_a_time_that_has_passed_is_later_than_usual(page: Site) -> None:
+    told = page.run(
+        "const { about } = await module('words.js'); return given[0].map(about);", [-600, -1, 10, 700]
+    )
+    assert told == ["later than usual", "later than usual", "in a moment", "in about 10 min"]
+
+
+def test_when_a_job_starts_is_asked_again_without_a_step_past_what_the_socket_tells(page: Site) -> None:
+    told = page.run(
+        """
+        const { estimatedAgain } = await module('job/queue.js');
+        const asked = [];
+        const answers = [
+          { ok: true, json: async () => ({ position: 9, waiting: [], expected_start: null, phases: [] }) },
+          { ok: true, json: async () => ({ position: 3, waiting: [], expected_start: "2026-01-01" }) },
+          { ok: false },
+        ];
+        const real = window.fetch;
+        window.fetch = async (address) => {
+          asked.push(address);
+          return answers[asked.length - 1] ?? fail();
+        };
+        const state = { id: 7, position: 5, expected_start: "2025-01-01" };
+        const found = [];
+        for (let i = 0; i < 4; i++) found.push(await estimatedAgain(state));
+        window.fetch = real;
+        return [found, asked[0]];
+        """
+    )
+    assert told[0] == [{"waiting": [], "expected_start": None}, None, None, None]
+    assert told[1].startswith("/api/v1/jobs/7/?after=")

@@ -8,6 +8,7 @@ import { renderElapsed, renderHeader } from "./header.js";
 import { Hold } from "./hold.js";
 import { Keyboards } from "./keyboard.js";
 import { bindKeys } from "./keys.js";
+import { estimatedAgain } from "./queue.js";
 import { Results } from "./results.js";
 import { Search } from "./search.js";
 import { renderMessages, renderNotes, showEvents } from "./side.js";
@@ -18,6 +19,7 @@ import { renderTable, renderTimeline } from "./timeline.js";
 import { renderWaits } from "./waits.js";
 
 const LEAST_PAUSE = 100; // ms between two drawings of everything but the consoles
+const ESTIMATE_EVERY = 45_000; // ms: time passes for the jobs ahead, of which no socket tells
 
 const at = (id) => document.getElementById(id);
 const count = (tab, number) => setText(at(tab).querySelector("span"), number ? String(number) : "");
@@ -110,6 +112,12 @@ setInterval(() => {
   renderHeader(state);
   renderClocks();
 }, 1000);
+
+setInterval(async () => {
+  if (state.state !== "queued" || document.hidden) return;
+  const told = await estimatedAgain(state);
+  if (told && state.state === "queued") state = { ...state, ...told };
+}, ESTIMATE_EVERY);
 
 /** Bytes are missing: connect anew from the cursors. Should that not help, say so instead of trying for ever. */
 function reconnectForGap() {
