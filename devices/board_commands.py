@@ -67,7 +67,7 @@ def register_board(
             access=access,
             cloned_from=cloned_from,
         )
-        check_named(config)
+        check_named(config, actor)
         check_people(access or {}, {})
         return Decision(events=events, relies_on=chain)
 
@@ -135,7 +135,7 @@ def change_board(
             config=config,
             reason=reason,
         )
-        check_named(config or {})
+        check_named(config or {}, actor)
         return Decision(events=events, relies_on=chain)
 
     perform(lambda: load_board(name), decide, meta)

@@ -117,9 +117,9 @@ def check_unedited(found: Loaded[Any], expected: int | None, what: str) -> None:
         raise EditedMeanwhile(_sentence(what, since[-1]), versions, found.version)
 
 
-def check_named(config: Mapping[str, Any]) -> None:
+def check_named(config: Mapping[str, Any], actor: Actor) -> None:
     """Refuse a configuration that names what there is not."""
-    check_runs(config)
+    check_runs(config, actor)
     check_definition(config)
 
 

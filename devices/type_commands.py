@@ -14,15 +14,16 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from devices import seen
-from devices.access import check_key, check_people, permit_type, type_access
+from devices.access import check_key, check_people, hidden, permit_type, type_access
 from devices.deciding import Decision, Lists, chain_of, check_named, check_unedited, meta_of, perform
-from devices.dependents import check_dependents, check_unused
+from devices.dependents import broken_by, check_unused
 from devices.domain import device_type as types
 from devices.domain.device_type import DeviceType
 from devices.domain.events import DeviceTypeChanged
 from devices.loading import load_device_type
 from lab.actors import Actor
 from lab.kernel.aggregate import Loaded
+from lab.kernel.errors import Rejected
 from lab.kernel.events import Event, Meta
 
 
@@ -57,7 +58,7 @@ def register_device_type(
             bases=[one.state for one in chain],
             access=access,
         )
-        check_named(config)
+        check_named(config, actor)
         check_people(access or {}, {})
         return Decision(events=events, relies_on=chain)
 
@@ -97,10 +98,10 @@ def change_device_type(
             under=bases,
             reason=reason,
         )
-        check_named(config or {})
+        check_named(config or {}, actor)
         if not any({"config", "base"} & event.changes.keys() for event in events if _is_change(event)):
             return Decision(events=events)
-        return Decision(events=events, relies_on=chain, verify=lambda: check_dependents(name))
+        return Decision(events=events, relies_on=chain, verify=lambda: _check_dependents(name, actor))
 
     perform(lambda: load_device_type(name), decide, meta)
 
@@ -136,13 +137,33 @@ def retire_device_type(name: str, reason: str, *, actor: Actor, cause: str = "")
 
     def decide(found: Loaded[DeviceType]) -> Decision:
         events = types.retire(types.exists(found.state, name), reason)
-        return Decision(events=events, verify=lambda: check_unused(name))
+        return Decision(events=events, verify=lambda: check_unused(name, lambda: hidden(actor)))
 
     perform(lambda: load_device_type(name), decide, meta)
 
 
 def _type_meta(actor: Actor, name: str, permission: str, to_do: str, cause: str) -> Meta:
     return Meta(actor=permit_type(actor, "administer", name, permission, to_do), cause=cause)
+
+
+def _check_dependents(name: str, actor: Actor) -> None:
+    """Raise `Rejected` if something else could not be used with this: told as the actor may know it."""
+    unseen = ""
+    for number, one in enumerate(broken_by(name)):
+        if not number:
+            closed, secret = hidden(actor), seen.without_config(actor)
+        of_boards = one.kind == "board"
+        if one.name in (closed.boards if of_boards else closed.types):
+            unseen = unseen or f"a {one.kind} that you may not see"
+        elif one.name in (secret.boards if of_boards else secret.types):
+            unseen = f"{one.kind} {one.name}, whose configuration you may not see,"
+        else:
+            raise one
+    if unseen:
+        raise Rejected(
+            f"With this configuration, {unseen} could not be used: ask somebody who may see it to look at "
+            "this change."
+        )
 
 
 def _is_change(event: Event) -> TypeGuard[DeviceTypeChanged]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from functools import partial as partial_of
@@ -381,14 +381,20 @@ def _join(path: str, key: object) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def known_vm_types(config: Mapping[str, Any], names: list[str]) -> list[ConfigProblem]:
-    """Return a problem for every entry of ``runs`` that is not among `names`, all VM types there are."""
+def known_vm_types(
+    config: Mapping[str, Any], names: list[str], hidden: Collection[str] = ()
+) -> list[ConfigProblem]:
+    """Return a problem for every entry of ``runs`` that is not among `names`, all VM types there are.
+
+    `hidden`: those of them that are not told to whoever reads it.
+    """
+    told = [name for name in names if name not in hidden]
     found = config.get("runs")
     problems = []
     for index, entry in enumerate(found if isinstance(found, list | tuple) else ()):
         if entry not in names:
-            near = difflib.get_close_matches(str(entry), names, n=1)
-            known = "known are " + ", ".join(sorted(names)) if names else "register the type first"
+            near = difflib.get_close_matches(str(entry), told, n=1)
+            known = "known are " + ", ".join(sorted(told)) if told else "register the type first"
             hint = f"did you mean {near[0]}?" if near else known
             problems.append(_problem(f"runs[{index}]", f"there is no VM type {entry!r}", hint))
     return problems

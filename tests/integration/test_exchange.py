@@ -20,7 +20,7 @@ from devices.models import Board
 from lab.eventstore.store import store
 from lab.kernel.errors import NotFound, Rejected
 from lab.tokens.models import make_token
-from tests.support.inventory import register_board, register_types
+from tests.support.inventory import HOST, HOST_TYPE, register_board, register_types
 from tests.support.jobs import make_user
 
 pytestmark = pytest.mark.django_db
@@ -247,3 +247,46 @@ boards:
     guest = make_user("guest")
     assert told("kvm", "b1") == told("none", "b9")
     assert [doing for doing, *_ in told("kvm", "b1")] == ["refused", "refused"]
+
+
+def test_what_a_change_would_break_or_hold_up_is_named_only_to_who_may_know_of_it() -> None:
+    type_commands.change_device_type("ssh-host", config={**HOST_TYPE, **HOST}, actor="lab")
+    type_commands.register_device_type("secret-vm", "vm", "", {}, base="kvm", actor="lab")
+    type_commands.register_device_type("secret-arm", "board", "", {}, base="ssh-host", actor="lab")
+    register_board("b7", device_type="secret-arm", config={})
+    nobody = {"view": ["nobody"], "administer": ["nobody"]}
+    for name in ("secret-vm", "secret-arm"):
+        type_commands.change_device_type_access(name, nobody, actor="lab")
+    keeper = make_user("keeper")
+    type_commands.change_device_type_access(
+        "ssh-host", {"view": ["everybody"], "administer": ["user:keeper"]}, actor="lab"
+    )
+
+    def refused(config: str, actor: Any) -> str:
+        text = f"inventory: 1\ntypes: {{ssh-host: {{config: {config}}}}}"
+        outcome = bring(text, dry_run=True, actor=actor)
+        return " ".join(problem for one in outcome.refused for problem in one.problems)
+
+    broken = "{runs: [kvm]}"
+    assert "ssh: this is missing" in refused(broken, "lab")
+    told = refused(broken, keeper)
+    assert "With this configuration, a board that you may not see could not be used" in told
+    assert ("b7" in told, "ssh:" in told) == (False, False)
+    board_commands.change_board_access("b7", {"view": ["everybody"], "administer": ["nobody"]}, actor="lab")
+    told = refused(broken, keeper)
+    assert "board b7, whose configuration you may not see, could not be used" in told
+    assert "this is missing" not in told
+    # Neither is a VM type told as what may have been meant.
+    typo = "{runs: [secret-vn]}"
+    assert "did you mean secret-vm?" in refused(typo, "lab")
+    assert "secret-vm" not in refused(typo, keeper)
+
+    board_commands.change_board_access("b1", nobody, actor="lab")
+    with pytest.raises(Rejected, match=r"has boards in use \(a board that you may not see\)"):
+        type_commands.retire_device_type("ssh-host", "old", actor=keeper)
+    board_commands.retire_board("b1", "burnt", actor="lab")
+    board_commands.change_board_access("b7", nobody, actor="lab")
+    with pytest.raises(Rejected, match=r"based on \(a device type that you may not see\)"):
+        type_commands.retire_device_type("ssh-host", "old", actor=keeper)
+    with pytest.raises(Rejected, match=r"based on \(secret-arm\)"):
+        type_commands.retire_device_type("ssh-host", "old", actor="lab")
