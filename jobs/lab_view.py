@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from django.conf import settings
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from devices import access, seen
 from devices import queries as inventory
@@ -62,9 +63,16 @@ def _barred(one: inventory.BoardTypeView, barred: access.Barred) -> str:
     return "" if granters else barred.types.get(one.name, "")
 
 
-def waiting_jobs() -> list[Waiting]:
-    """The queue."""
+def waiting_jobs(host_types: Collection[str] | None = None, *, most: int | None = None) -> list[Waiting]:
+    """The queue; for boards of these types only, and of each type only so many, who is served first."""
     queued = Job.objects.filter(open=1, state="queued").order_by("id")
+    if host_types is not None:
+        queued = queued.filter(host_type__in=host_types)
+    if most is not None:
+        served = (F("health_check").desc(), F("priority").desc(), F("id").asc())  # as `Waiting.place`
+        place = Window(RowNumber(), partition_by="host_type", order_by=served)
+        first = queued.annotate(at=place).filter(at__lte=most).values("id")
+        queued = queued.filter(pk__in=first)
     barred = _barred_boards(job.submitter for job in queued if not job.health_check)
     vm_types: dict[int, set[str]] = {}
     for number, device_type in _vms().filter(job__in=queued).values_list("job", "device_type"):

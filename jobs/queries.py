@@ -19,8 +19,8 @@ from devices import access
 from devices import queries as inventory
 from jobs import console_log, console_search, estimates, lab_view, rows, search
 from jobs.console_search import Found
+from jobs.domain import estimating, scheduling
 from jobs.domain import job as life
-from jobs.domain import scheduling
 from jobs.domain.events import JobSubmitted
 from jobs.domain.hands_events import KeyboardGiven
 from jobs.domain.words import describe
@@ -239,10 +239,9 @@ def waiting_for(viewer: Actor, row: Job) -> JsonObject:
         for one in inventory.boards_for_scheduling()
         if one.device_type == row.host_type or one.name == row.pinned_board
     ]
-    queue = lab_view.waiting_jobs()
+    queue = lab_view.waiting_jobs([row.host_type])
     plan = scheduling.plan(queue, lab_view.candidates(boards)).without(access.hidden(viewer).boards)
-    rivals = [one for one in queue if one.host_type == row.host_type]
-    starts = estimates.expected_starts(rivals, boards, time.time()).get(row.id)
+    starts = estimates.expected_starts(queue, boards, time.time()).get(row.id)
     return {
         "waiting": [{"board": one.board, "reason": one.reason} for one in plan.why(asks)],
         "expected_start": rows.moment(starts),
@@ -251,10 +250,11 @@ def waiting_for(viewer: Actor, row: Job) -> JsonObject:
 
 def with_estimates(listed: list[JsonObject]) -> list[JsonObject]:
     """Return rows of a list of jobs, with when those that wait will start, where that can be told."""
-    if not any(one["state"] == "queued" for one in listed):
+    types = {one["host_type"] for one in listed if one["state"] == "queued"}
+    if not types:
         return listed
-    boards = inventory.boards_for_scheduling()
-    starts = estimates.expected_starts(lab_view.waiting_jobs(), boards, time.time())
+    queue = lab_view.waiting_jobs(types, most=estimating.MOST_AHEAD)
+    starts = estimates.expected_starts(queue, inventory.boards_for_scheduling(), time.time())
     return [{**one, "expected_start": rows.moment(starts.get(one["id"]))} for one in listed]
 
 

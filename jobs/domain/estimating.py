@@ -8,10 +8,12 @@ of which nobody knows how long it takes: what is told is told of what is known, 
 from __future__ import annotations
 
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
+from jobs.domain.hands import Hold
 from jobs.domain.scheduling import Candidate, Waiting, refusal
 
 FEWEST, LATEST = 2, 5
@@ -23,6 +25,27 @@ MOST_AHEAD = 100
 def usual(seconds: Sequence[float]) -> float | None:
     """Return how long a job usually takes, by its runs, the last one first; None: too few are known."""
     return median(seconds[:LATEST]) if len(seconds) >= FEWEST else None
+
+
+def held_for(hold: Hold | None, *, failed: bool) -> float | None:
+    """Return for how long a job will be held once its work is done; None: nobody knows whether.
+
+    `failed`: whether it is known by now that it will have failed.
+    """
+    if hold is None:
+        return 0.0
+    return None if hold.if_failed and not failed else float(hold.seconds)
+
+
+def first(queue: Iterable[Waiting]) -> list[Waiting]:
+    """Return who is served first: of each type of board as many as are played through."""
+    taken: Counter[str] = Counter()
+    found = []
+    for job in sorted(queue, key=lambda one: one.place):
+        taken[job.host_type] += 1
+        if taken[job.host_type] <= MOST_AHEAD:
+            found.append(job)
+    return found
 
 
 def starts(
@@ -47,11 +70,9 @@ def starts(
         if not board.unavailable or free > now:
             insort(at.setdefault(board.device_type, []), (free, board.name))
             ready[board.name] = replace(board, unavailable="")
-    played: dict[str, int] = {}
-    for job in sorted(queue, key=lambda one: one.place):
+    for job in first(queue):
         known = at.get(job.host_type)
-        played[job.host_type] = played.get(job.host_type, 0) + 1
-        if not known or played[job.host_type] > MOST_AHEAD:
+        if not known:
             continue
         found = next((one for one in known if not refusal(job, ready[one[1]])), None)
         if found is None:

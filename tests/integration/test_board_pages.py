@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,10 +15,7 @@ from devices import board_commands, errand_records, tasks
 from devices.loading import load_board
 from jobs import commands
 from jobs.dashboard import ATTENTION, CHIPS, dashboard
-from jobs.models import Job
 from jobs.recorder import Recorder
-from jobs.terminal import Screen
-from jobs.terminal_pages import job_page
 from tests.support import jobs
 
 pytestmark = pytest.mark.django_db
@@ -133,41 +128,6 @@ def test_more_boards_and_jobs_cost_no_more_queries(client: Client, erika: User) 
     live(4, 12)
     assert {path: queries_of(client, path) for path in paths} == few
     assert max(few.values()) < 60
-
-
-def test_when_a_queued_job_starts_is_told_by_how_long_such_jobs_took(client: Client, erika: User) -> None:
-    board_commands.retire_board("bench-02", "sold", actor="lab")
-    now = datetime.now(UTC)
-
-    def begin() -> Recorder:
-        number = jobs.submit(erika, jobs.definition("nightly"))
-        commands.schedule()
-        return Recorder(number, commands.start_job(number, "worker-1"))
-
-    def told(job: int) -> Any:
-        whole = client.get(f"/api/v1/jobs/{job}/").json()["expected_start"]
-        listed = client.get("/api/v1/jobs/").json()["jobs"]
-        assert {one["id"]: one["expected_start"] for one in listed}[job] == whole
-        return whole and round((datetime.fromisoformat(whole) - now).total_seconds() / 10) * 10
-
-    finish(begin())
-    finish(begin())
-    Job.objects.update(started_at=now - timedelta(hours=1), finished_at=now - timedelta(minutes=49))
-    running = Job.objects.filter(pk=begin().number)
-    running.update(started_at=now - timedelta(seconds=60))
-    first, second = (jobs.submit(erika, jobs.definition(name)) for name in ("nightly", "other"))
-    third = jobs.submit(erika, jobs.definition("nightly"))
-    assert [told(job) for job in (first, second, third)] == [600, 1260, None]
-    assert "by how long the jobs before it usually take" in words(page(client, "/types/bench/"))
-    assert "data-in" in page(client, "/jobs/")
-    shown = client.get(f"/api/v1/jobs/{first}/").json()
-    assert "starts     about 20" in job_page(shown, Screen(io.StringIO()))
-    running.update(started_at=now - timedelta(hours=1))
-    assert told(first) is None, "it takes longer than usual: nobody knows how long"
-    running.update(started_at=now)
-    assert told(first) == 660
-    board_commands.take_board_offline("bench-01", "fan", actor="lab")
-    assert told(first) is None, "nobody gets the board next"
 
 
 def test_a_strip_of_a_busy_day_is_less_than_a_kilobyte(client: Client, erika: User) -> None:
