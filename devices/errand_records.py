@@ -18,7 +18,7 @@ from lab.kernel.events import Recorded
 
 KEPT = 20
 """Errands of a board that are shown."""
-EVENTS = 500
+EVENTS = 60
 """More events than come between the begin of an errand and its end."""
 TYPES = tuple(
     event.type for event in (BoardErrandRequested, BoardErrandStarted, BoardErrandStep, BoardErrandEnded)

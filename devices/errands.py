@@ -86,7 +86,8 @@ def run(name: str, number: int) -> str:
         return str(exc)
     except Rejected as exc:
         why = "its configuration cannot be used"  # a rule may be newer than it
-        _append(name, meta, lambda state: rules.end(state, number, outcome="fail", reason=why))
+        with contextlib.suppress(Over):
+            _append(name, meta, lambda state: rules.end(state, number, outcome="fail", reason=why))
         return str(exc)
     fence = Fence(name, number)
     deadline = Deadline.after(seconds, "the errand", stop=fence.stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from devices.models_sitting import Sitting as Sitting
 from devices.models_sitting import SittingChunk as SittingChunk
 from devices.models_sitting import SittingInput as SittingInput
 

@@ -29,19 +29,34 @@ class SittingChunk(models.Model):
 
 
 class SittingInput(models.Model):
-    """Something for the worker at whose side somebody sits: keys, or a sign of life. In transit only."""
+    """Keys for the worker at whose side somebody sits. In transit only."""
 
     board = models.CharField(max_length=64)
     errand = models.BigIntegerField()
-    kind = models.CharField(max_length=8)
-    """``keys``, ``here`` or ``leave``."""
     data = models.BinaryField(default=bytes)
-    at = models.FloatField()
-    """Seconds since the epoch, by the clock of who wrote it."""
 
     class Meta:
         db_table = "sitting_input"
         indexes = [models.Index(fields=["board", "errand", "id"], name="sitting_input_place")]
 
     def __str__(self) -> str:
-        return f"{self.kind} for errand {self.errand} of {self.board}"
+        return f"keys for errand {self.errand} of {self.board}"
+
+
+class Sitting(models.Model):
+    """Who is there at a console: see `devices.sitting_life`. Times are the database's."""
+
+    board = models.CharField(max_length=64)
+    errand = models.BigIntegerField()
+    person_at = models.DateTimeField(null=True)
+    """The last sign of life of who sits there from afar."""
+    worker_at = models.DateTimeField(null=True)
+    """The same of the process that has the line; null: none has begun."""
+    left = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "sitting"
+        constraints = [models.UniqueConstraint(fields=["board", "errand"], name="sitting_place")]
+
+    def __str__(self) -> str:
+        return f"errand {self.errand} of {self.board}"

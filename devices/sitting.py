@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
+from django.db import transaction
 
-from devices import queries, sitting_input
+from devices import queries, sitting_input, sitting_life
 from devices.access import permit
 from devices.board_commands import decide_on_board
 from devices.deciding import Decision
@@ -25,7 +26,9 @@ from devices.domain import errand as rules
 from devices.domain.config import BoardConfig
 from devices.domain.errand import Over
 from devices.domain.errand_events import ErrandOutcome, StepResult
+from devices.domain.parse_config import BadConfig
 from devices.drivers import session
+from devices.drivers.board import PowerState
 from devices.drivers.expect import clean
 from devices.drivers.session import Person
 from devices.drivers.trial import patience
@@ -34,6 +37,7 @@ from devices.sitting_input import Relayed
 from devices.sitting_record import Recorder
 from lab import cluster_ties
 from lab.actors import LAB, Actor
+from lab.eventstore import live
 from lab.eventstore.ears import Ears
 from lab.kernel.aggregate import Loaded
 from lab.kernel.deadline import Deadline
@@ -77,13 +81,13 @@ def sit(
         return Decision(events=events)
 
     decide_on_board(name, ask, meta)
-    within = _lease(seconds, config)
-    _append(name, meta, lambda state: rules.start(state, errand, worker=meta.actor, within=within))
+    _start(name, errand, meta, meta.actor, seconds, config)
     outcome: ErrandOutcome = "lost"
     reason = "Labbook itself failed"
     try:
         say(f"Board {name}, {session.kind_of(config)}. Ctrl-] leaves.")
-        _sat(name, errand, meta, person, config, seconds, power=power, say=say)
+        with sitting_life.signs(name, errand):
+            _sat(name, errand, meta, person, config, seconds, power=power, say=say)
         outcome, reason = "pass", ""
     except (InfrastructureError, Over) as exc:
         # What failed is in the step: it may tell how the board is reached, which is not for everybody.
@@ -112,8 +116,23 @@ def request(name: str, *, seconds: float, power: str = "", actor: Actor, cause: 
         task = FollowUp(task=TASK, args=(name, errand, seconds, power), site=found.state.site)
         return Decision(events=events, follow_ups=[task])
 
-    decide_on_board(name, ask, meta)
+    with transaction.atomic():
+        decide_on_board(name, ask, meta)
+        sitting_life.begin(name, errand)
     return errand
+
+
+def leave(name: str, errand: int, *, actor: Actor, cause: str = "") -> None:
+    """Give a console back; what was typed before is typed yet.
+
+    Raises `Rejected` where it is not the actor's.
+    """
+    who = permit(actor, "console", name, "devices.change_board", "type on the console")
+    row = sitting_input.check_theirs(name, errand, who)
+    sitting_life.leave(name, errand)
+    if not row.errand_worker:
+        _end_unbegun(name, errand, Meta(actor=who, cause=cause), "")
+    live.ring()
 
 
 def serve(name: str, errand: int, seconds: float, power: str) -> str:
@@ -125,8 +144,7 @@ def serve(name: str, errand: int, seconds: float, power: str) -> str:
     meta = Meta(actor=f"worker:{worker}", cause="errand")
     try:
         config = queries.effective_config(name)
-        within = _lease(seconds, config)
-        _append(name, meta, lambda state: rules.start(state, errand, worker=worker, within=within))
+        _start(name, errand, meta, worker, seconds, config)
     except Over as exc:
         return str(exc)
     except Rejected as exc:
@@ -137,10 +155,12 @@ def serve(name: str, errand: int, seconds: float, power: str) -> str:
     outcome: ErrandOutcome = "lost"
     reason = "Labbook itself failed: see the log of the worker"
     try:
-        if not person.has_left():
-            with Ears(rung):
+        if sitting_life.is_anybody_there(name, errand):
+            with Ears(rung), sitting_life.signs(name, errand):
                 in_time = not _sat(name, errand, meta, person, config, seconds, power=power)
             person.why = person.why or ("" if in_time else "its time was over")
+        elif not person.has_left():
+            person.why = sitting_input.GONE
         outcome, reason = "pass", person.why
     except (JobError, Over) as exc:
         log.warning("the sitting at board %s ended early: %s", name, exc)
@@ -152,13 +172,36 @@ def serve(name: str, errand: int, seconds: float, power: str) -> str:
     return f"console of board {name}: {reason or 'left'}"
 
 
-def give_up_silent() -> list[tuple[str, int]]:
-    """End the sittings whose workers fell silent; returns them as (board, errand)."""
-    given_up = sitting_input.silent()
-    for name, errand in given_up:
+def give_up_lost() -> list[tuple[str, int]]:
+    """End the sittings whose worker, or who sits there, is gone; returns them as (board, errand)."""
+    sitting_life.forget()
+    meta = Meta(actor=LAB, cause="lease")
+    silent = sitting_life.without_worker()
+    for name, errand in silent:
         log.error("the worker that had the console of board %s is lost", name)
-        _end(name, errand, Meta(actor=LAB, cause="lease"), "lost", "its worker fell silent")
-    return given_up
+        _end(name, errand, meta, "lost", "its worker fell silent")
+    left = sitting_life.without_person()
+    for name, errand in left:
+        _end_unbegun(name, errand, meta, sitting_input.GONE)
+    return silent + left
+
+
+def _start(name: str, errand: int, meta: Meta, worker: str, seconds: float, config: BoardConfig) -> None:
+    """Note that it has begun. As long as the power may still be switched, nobody else must get the board."""
+    within = seconds + SPARE + (patience(config) if config.power.present else 0)
+    with transaction.atomic():
+        _append(name, meta, lambda state: rules.start(state, errand, worker=worker, within=within))
+        sitting_life.begin_work(name, errand)
+
+
+def _end_unbegun(name: str, errand: int, meta: Meta, reason: str) -> None:
+    """End it, unless a worker has begun: then that one does."""
+
+    def end(state: boards.Board) -> list[Event]:
+        return [] if state.errand_worker else rules.end(state, errand, outcome="pass", reason=reason)
+
+    with contextlib.suppress(Over):
+        _append(name, meta, end)
 
 
 def _wanted(name: str, seconds: float, power: str, actor: Actor, cause: str) -> tuple[Meta, BoardConfig]:
@@ -171,15 +214,14 @@ def _wanted(name: str, seconds: float, power: str, actor: Actor, cause: str) -> 
         )
     if power not in ("", "on", "cycle"):
         raise Rejected(f"{power[:60]!r} is nothing to do with power here: it is on, cycle, or nothing.")
-    config = queries.effective_config(name)
+    try:
+        config = queries.effective_config(name)
+    except BadConfig as exc:  # what is wrong with it is not for everybody
+        words = "its configuration cannot be used, and who administers it can see why"
+        raise Rejected(f"Board {name}: {words}.") from exc
     if power and not config.power.present:
         raise Rejected(f"Board {name} has no power switch: its configuration has no power.method.")
     return meta, config
-
-
-def _lease(seconds: float, config: BoardConfig) -> float:
-    """As long as its power may still be switched, nobody else must get it."""
-    return seconds + SPARE + (patience(config) if config.power.present else 0)
 
 
 def _sat(
@@ -196,31 +238,42 @@ def _sat(
     """Sit there; returns whether it ended because the time was over."""
     fence = Fence(name, errand)
     deadline = Deadline.after(seconds, "the sitting", stop=fence.stop)
-    begun, heard, failed = time.monotonic(), b"", ""
+    begun, failed = time.monotonic(), ""
+    record = Recorder(name, errand, settings.LABBOOK["MAX_CONSOLE_BYTES"])
+
+    def dropped(text: str) -> None:
+        record.say(text.partition(" (")[0])  # not why: that may tell how the board is reached
+        say(text)
+
+    def switched(action: str, state: PowerState) -> None:
+        _append(name, meta, lambda board: _switched(board, errand, action, state))
+        record.say(f"its power is {state}")
+        say(f"Its power is {state}.")
+
     try:
         with contextlib.ExitStack() as stack:
-            record = stack.enter_context(Recorder(name, errand))
-
-            def tell(text: str) -> None:
-                record.say(text)
-                say(text)
-
-            terminal = stack.enter_context(session.line(config, deadline, tell))
+            stack.enter_context(record)
+            terminal = stack.enter_context(session.line(config, deadline, dropped))
             record.say(f"the {'serial console' if config.console.present else 'login shell'} is open")
             if power:
-                state = stack.enter_context(session.power(config, power, deadline, fence))
-                _note(name, errand, meta, "power", "pass", f"switched {power}, is {state}", "", 0.0)
-                tell(f"Its power is {state}.")
-            heard = session.talk(terminal, person, record, config, deadline, fence)
+                stack.enter_context(session.power(config, power, deadline, fence, switched))
+            session.talk(terminal, person, record, config, deadline, fence)
             return deadline.expired
     except InfrastructureError as exc:
         failed = str(exc)
         raise
     finally:
-        text = clean(heard).decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+        text = clean(bytes(record.heard)).decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
         with contextlib.suppress(Over):
             spent = time.monotonic() - begun
             _note(name, errand, meta, "console", "fail" if failed else "pass", failed, text, spent)
+
+
+def _switched(board: boards.Board, errand: int, action: str, state: PowerState) -> list[Event]:
+    """Note in the errand, and in the board's life, that its power was switched."""
+    told = f"switched {action}, is {state}"
+    step = rules.note(board, errand, step="power", result="pass", said=told, transcript="", seconds=0.0)
+    return [*step, *boards.note_power(board, action, state)]
 
 
 def _note(

@@ -1,7 +1,7 @@
 """What somebody in a browser types at a board's console, on its way to the worker that has its line.
 
-Rows carry it, and the doorbell says when to look; a poll stands behind that. They are signs of life, too:
-whoever is there says so now and then, and a worker that takes none of them away is gone.
+Rows carry it, and the doorbell says when to look; a poll stands behind that. See `devices.sitting_life` for
+whether they are there.
 """
 
 from __future__ import annotations
@@ -10,45 +10,52 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 from django.db import Error, connection, transaction
-from django.db.models import Exists, Min, OuterRef
 
+from devices import sitting_life
 from devices.domain import errand as rules
-from devices.models import Board, SittingInput
+from devices.models import Board, Sitting, SittingInput
 from lab.eventstore import live
 from lab.kernel.errors import Rejected
 
 MOST_TYPED = 16 * 1024
 """Bytes that may be typed at once. More comes in several pieces."""
-HERE_EVERY = 10.0
-"""Seconds between two signs of life."""
-AWAY = 30.0
-"""Seconds without a sign of life after which nobody is there any more."""
-SILENT = 60.0
-"""Seconds after which a worker that has taken nothing away counts as lost."""
 POLL = 0.25
 """Seconds after which is looked for keys though no bell rang."""
 GAP = 0.01
 """Seconds between two looks, at least."""
-BATCH = 200
+BATCH = 50
+"""Rows that are read at once."""
 
 GONE = "nobody was there any more"
 
 log = logging.getLogger(__name__)
 
 
-def put(board: str, errand: int, by: str, kind: str, data: bytes = b"") -> None:
-    """Send ``keys``, say ``here``, or ``leave``. Raises `Rejected` where the console is not theirs."""
+def check_theirs(board: str, errand: int, by: str) -> Board:
+    """Return the board's row. Raises `Rejected` where its console is not (any more) theirs."""
+    row = Board.objects.filter(pk=board, errand=errand, errand_what=rules.CONSOLE, errand_by=by).first()
+    if row is None:
+        raise Rejected(f"The console of {board} was given back: nothing was typed.")
+    return row
+
+
+def type_keys(board: str, errand: int, by: str, data: bytes) -> None:
+    """Send keys. Raises `Rejected` where the console is not theirs."""
     if len(data) > MOST_TYPED:
         raise Rejected(f"At most {MOST_TYPED} bytes can be typed at once, not {len(data)}.")
     with transaction.atomic():
-        if not Board.objects.filter(
-            pk=board, errand=errand, errand_what=rules.CONSOLE, errand_by=by
-        ).exists():
-            raise Rejected(f"The console of {board} was given back: nothing was typed.")
-        SittingInput.objects.create(board=board, errand=errand, kind=kind, data=data, at=time.time())
+        check_theirs(board, errand, by)
+        SittingInput.objects.create(board=board, errand=errand, data=data)
         live.ring_on_commit()
+
+
+def say_here(board: str, errand: int, by: str) -> None:
+    """Say that they are there. Raises `Rejected` where the console is not theirs."""
+    check_theirs(board, errand, by)
+    sitting_life.person_is_there(board, errand)
 
 
 class Relayed:
@@ -63,9 +70,12 @@ class Relayed:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._rows = SittingInput.objects.filter(board=board, errand=errand)
+        self._keys = SittingInput.objects.filter(board=board, errand=errand)
+        self._signs = Sitting.objects.filter(board=board, errand=errand)
         self._idle, self._rung, self._clock = idle, rung, clock
         self._last_key = self._last_sign = clock()
+        self._sign: datetime | None = None
+        self._looked_at = float("-inf")
         self._left = False
         self.why = ""
         """Why they are gone, once they are; empty: they left."""
@@ -75,19 +85,18 @@ class Relayed:
 
     def typed(self, seconds: float) -> bytes | None:
         """Return what was typed, as `devices.drivers.session.Person` says."""
-        if self._left:
-            return None
         if self._rung.wait(min(seconds, POLL)):
             self._rung.clear()
             time.sleep(min(seconds, GAP))  # rings are for everybody: most are about something else
+        left = self.has_left(at_once=True)  # what was typed before that is found now
         keys = self._read()
         now = self._clock()
         if keys:
             self._last_key = now
             return keys
-        if keys is None:
+        if left:
             return None
-        if now - self._last_sign > AWAY:
+        if now - self._last_sign > sitting_life.AWAY:
             self.why = GONE
             return None
         if now - self._last_key > self._idle:
@@ -95,51 +104,41 @@ class Relayed:
             return None
         return b""
 
-    def has_left(self) -> bool:
-        """Whether they are gone before they could begin."""
-        newest = self._rows.order_by("-pk").values_list("kind", "at").first()
-        self._left = newest is not None and newest[0] == "leave"
-        if not self._left and newest is not None and time.time() - newest[1] > AWAY:
-            self._left, self.why = True, GONE
+    def has_left(self, *, at_once: bool = False) -> bool:
+        """Whether they have left, as of now or of a moment ago."""
+        now = self._clock()
+        if self._left or (not at_once and now - self._looked_at < POLL):
+            return self._left
+        self._looked_at = now
+        try:
+            found = self._signs.values_list("left", "person_at").first()
+        except Error as exc:
+            self._is_away(exc)
+            return False
+        if found is not None:
+            self._left, sign = found
+            if sign != self._sign:
+                self._sign, self._last_sign = sign, now
         return self._left
 
-    def _read(self) -> bytes | None:
-        """Return the keys that there are, None at their end."""
+    def _read(self) -> bytes:
+        """Return the keys that there are, some of them where there are many."""
         try:
-            rows = list(self._rows.order_by("pk")[:BATCH])
+            rows, keys = [], b""
+            for row in self._keys.order_by("pk")[:BATCH]:
+                rows.append(row.pk)
+                keys += bytes(row.data)
+                if len(keys) >= MOST_TYPED:
+                    break
             if rows:
-                self._last_sign = self._clock()
-                self._rows.filter(pk__in=[row.pk for row in rows]).delete()
+                self._keys.filter(pk__in=rows).delete()
+                self._rung.set()  # there may be more
         except Error as exc:
-            log.warning("Keys cannot be looked for: %s", exc)
-            connection.close()
-            self._last_sign = self._clock()  # they may be there: nobody could tell
+            self._is_away(exc)
             return b""
-        if len(rows) == BATCH:
-            self._rung.set()
-        keys = b""
-        for row in rows:
-            if row.kind == "leave":
-                self._left = True
-                return keys or None
-            keys += bytes(row.data)
         return keys
 
-
-def silent() -> list[tuple[str, int]]:
-    """Return the sittings, as (board, errand), whose workers take nothing away any more; and tidy up."""
-    _forget()
-    oldest = SittingInput.objects.values("board", "errand").annotate(at=Min("at"))
-    waiting = {(one["board"], one["errand"]) for one in oldest if time.time() - one["at"] > SILENT}
-    begun = Board.objects.filter(errand_what=rules.CONSOLE).exclude(errand_worker="")
-    return [
-        (name, errand)
-        for name, errand in begun.values_list("pk", "errand")
-        if errand is not None and (name, errand) in waiting
-    ]
-
-
-def _forget() -> None:
-    """Take away what was typed for sittings that are over."""
-    there = Board.objects.filter(pk=OuterRef("board"), errand=OuterRef("errand"))
-    SittingInput.objects.filter(~Exists(there)).delete()
+    def _is_away(self, exc: Error) -> None:
+        log.warning("Keys cannot be looked for: %s", exc)
+        connection.close()
+        self._last_sign = self._clock()  # they may be there: nobody could tell

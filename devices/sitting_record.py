@@ -19,15 +19,20 @@ from django.db.models.functions import Length
 from devices.models import SittingChunk
 from lab.asciicast import Cast, header
 from lab.eventstore import live
+from lab.kernel.errors import InfrastructureError
 
 MOST = 32 * 1024
 """Bytes of one piece, at most."""
+HEARD = 16 * 1024
+"""Bytes of what the board said that are at hand at the end: the last ones."""
 WAITING = 4 * 1024 * 1024
 """Bytes that wait for a database which is away; then the board's line has to wait, too."""
 TOGETHER = 0.02
 """Seconds between two transactions, at least."""
 AGAIN = 0.5
 """Seconds until a database that was away is tried again."""
+LOOKED_AT = 1000
+"""Pieces that are read at once, at most."""
 AT_THE_END = 30.0
 """Seconds for which the last pieces wait for such a database."""
 
@@ -44,12 +49,19 @@ class _Piece:
 class Recorder:
     """Writes one sitting's record, in a thread of its own. A context: at its end all is stored."""
 
-    def __init__(self, board: str, errand: int, *, clock: Callable[[], float] = time.time) -> None:
-        self._board, self._errand, self._clock = board, errand, clock
+    def __init__(
+        self, board: str, errand: int, limit: int, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._board, self._errand, self._limit, self._clock = board, errand, limit, clock
+        self.heard = bytearray()
+        """The last bytes of what the board printed."""
+        self._printed = 0
         self._changed = threading.Condition()
         self._waiting: list[_Piece] = []
         self._size = 0
         self._closing: float | None = None
+        self._unsure = False
+        """Whether nobody knows if the last attempt to store has succeeded."""
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
 
     def __enter__(self) -> Recorder:
@@ -65,9 +77,20 @@ class Recorder:
         self._thread.join()
 
     def note(self, kind: str, data: bytes) -> None:
-        """Record bytes that came out of the board (``o``), or went in (``i``), or a remark (``n``)."""
+        """Record bytes that came out of the board (``o``), or went in (``i``), or a remark (``n``).
+
+        Raises `InfrastructureError` for more output than the lab keeps of one console.
+        """
+        if kind == "o":
+            self.heard += data
+            del self.heard[:-HEARD]
+            self._printed += len(data)
+            if self._printed > self._limit:
+                raise InfrastructureError(f"the console printed more than {self._limit} bytes")
         with self._changed:
-            self._changed.wait_for(lambda: self._size < WAITING or self._closing is not None)
+            while self._size >= WAITING and self._closing is None:
+                if not self._changed.wait(1) and not self._thread.is_alive():
+                    raise InfrastructureError("the record cannot be written: see the log of the worker")
             last = self._waiting[-1] if self._waiting else None
             if last is None or last.kind != kind or len(last.data) + len(data) > MOST:
                 last = _Piece(kind, self._clock())
@@ -112,26 +135,42 @@ class Recorder:
             for one in pieces
         ]
         try:
-            with transaction.atomic():
-                SittingChunk.objects.bulk_create(rows)
-                live.ring_on_commit()
+            if not (self._unsure and self._is_stored(rows[-1])):
+                self._unsure = True
+                with transaction.atomic():
+                    SittingChunk.objects.bulk_create(rows)
+                    live.ring_on_commit()
         except Error as exc:
             log.warning("The record of board %s waits for the database: %s", self._board, exc)
             connection.close()
             return False
+        self._unsure = False
         return True
+
+    def _is_stored(self, last: SittingChunk) -> bool:
+        """Whether the last attempt has succeeded after all, and only the answer got lost."""
+        rows = SittingChunk.objects.filter(board=self._board, errand=self._errand)
+        found = rows.order_by("-pk").first()
+        return found is not None and (found.kind, found.at, bytes(found.data)) == (
+            *(last.kind, last.at),
+            last.data,
+        )
 
 
 def chunks(board: str, errand: int, *, after: int = 0, most: int = 256 * 1024) -> list[SittingChunk]:
     """Return pieces of a record with ids greater than `after`, in order: about so many bytes."""
-    found: list[SittingChunk] = []
     rows = SittingChunk.objects.filter(board=board, errand=errand, pk__gt=after).order_by("pk")
-    for row in rows[: max(1, most // 256)]:
-        row.data = bytes(row.data)  # PostgreSQL gives a memoryview
-        found.append(row)
-        most -= len(row.data)
+    last = None
+    for pk, size in rows.values_list("pk", Length("data"))[:LOOKED_AT]:
+        last = pk
+        most -= size
         if most <= 0:
             break
+    if last is None:
+        return []
+    found = list(rows.filter(pk__lte=last))
+    for row in found:
+        row.data = bytes(row.data)  # PostgreSQL gives a memoryview
     return found
 
 

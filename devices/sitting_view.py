@@ -15,6 +15,9 @@ from devices.models import Board, SittingChunk
 from lab.actors import Actor
 from lab.kernel.errors import NotFound
 
+AMONG = 100
+"""The last errands of a board, among which its last sittings are looked for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sitting:
@@ -65,7 +68,8 @@ def words(viewer: Actor, board: str, errand: int) -> str:
 def last(viewer: Actor, board: str, limit: int = 10) -> list[Errand]:
     """Return the last sittings at a board's console, the newest first."""
     require(viewer, board)
-    return [one for one in errand_records.errands(board) if one.what == CONSOLE][:limit]
+    found = errand_records.errands(board, limit=AMONG)
+    return [one for one in found if one.what == CONSOLE][:limit]
 
 
 def pieces(viewer: Actor, board: str, errand: int, after: int, most: int) -> list[SittingChunk]:

@@ -11,7 +11,7 @@
 * ``{"refused": words}`` for what was not typed, and ``{"over": words}`` at the end.
 
 Whoever has it sends what is typed as bytes, and the text ``leave``. A connection that breaks gives nothing
-back at once: who comes back within `devices.sitting_input.AWAY` seconds goes on. Closed with 4403 (not for
+back at once: who comes back within `devices.sitting_life.AWAY` seconds goes on. Closed with 4403 (not for
 you), 4409 (somebody else has the board), 4410 (over), besides the codes of `jobs.consumers`.
 """
 
@@ -28,7 +28,7 @@ from typing import Any
 from django.conf import settings
 from django.db import Error
 
-from devices import sitting, sitting_input, sitting_view
+from devices import sitting, sitting_input, sitting_life, sitting_record, sitting_view
 from devices.domain import board as boards
 from jobs.consumers import Refused, StreamConsumer, number_of
 from jobs.keyboard_socket import GIVEN, NOT_NOW, NOT_YOURS, do, short
@@ -76,6 +76,10 @@ class BoardConsoleConsumer(StreamConsumer):
             self._alive = asyncio.create_task(self._keep_saying_here())
         self.looked = False
 
+    async def _stop(self) -> None:
+        self._stop_signs()
+        await super()._stop()
+
     async def authorise(self) -> None:
         try:
             await self.hub.read(sitting_view.require, self.user, self.board)
@@ -87,11 +91,9 @@ class BoardConsoleConsumer(StreamConsumer):
     async def step(self) -> bool:
         """Send what is new of the record; and, when the board's events may have changed it, how it stands."""
         news = await self.hub.news_since(self.position)
-        if news:
-            self.position = news[-1].position
         looks = not self.looked or any(one.stream == boards.stream(self.board) for one in news)
+        self.looked = not looks  # until all of this has gone well
         found = await self.hub.read(sitting_view.current, self.board) if looks else None
-        self.looked = True
         if found is not None and found.errand == self.errand and found.open and not self.opened:
             self.opened = True
             await self._say({"open": True})
@@ -104,6 +106,9 @@ class BoardConsoleConsumer(StreamConsumer):
             self.mine = False
             await self._say({"over": words})
             raise Refused(GIVEN, "The console was given back.")
+        self.looked = True
+        if news:
+            self.position = news[-1].position
         return bool(news) or again
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -111,23 +116,16 @@ class BoardConsoleConsumer(StreamConsumer):
             return
         try:
             if text_data == "leave":
-                await self._put("leave")
+                self._stop_signs()
+                await do(sitting.leave, self.board, self.errand, actor=self.user, cause="web")
             elif bytes_data:
-                await self._put("keys", bytes_data)
+                name = self.user.get_username()
+                await do(sitting_input.type_keys, self.board, self.errand, name, bytes_data)
         except Rejected as exc:
             await self._say({"refused": str(exc)})
         except Error:
             log.warning("Typed keys could not be stored.", exc_info=True)
             await self._say({"refused": "The database is busy or away: this was not typed. Try again."})
-
-    async def disconnect(self, code: int) -> None:
-        await super().disconnect(code)
-        if self._alive is not None:
-            self._alive.cancel()
-        if self.mine:
-            # Left unread, it tells of a worker that is gone, though nobody is here any more.
-            with contextlib.suppress(Rejected, Error):
-                await self._put("here")
 
     async def _take(self, query: Mapping[str, str]) -> int:
         """Take the console, or come back to it; returns the errand's number."""
@@ -144,15 +142,17 @@ class BoardConsoleConsumer(StreamConsumer):
                 actor=self.user,
                 cause="web",
             )
-        except (NotFound, NotPermitted):
+        except NotFound:
             raise
+        except NotPermitted as exc:
+            raise Refused(NOT_YOURS, short(exc)) from exc
         except (Rejected, Conflict) as exc:
             raise Refused(NOT_NOW, short(exc)) from exc
 
     async def _send_pieces(self) -> bool:
         """Send the next of the record; returns whether there may be more."""
         found = await self.hub.read(
-            sitting_view.pieces, self.user, self.board, self.errand, self.after, FRAME
+            sitting_record.chunks, self.board, self.errand, after=self.after, most=FRAME
         )
         if not found:
             return False
@@ -167,11 +167,12 @@ class BoardConsoleConsumer(StreamConsumer):
     async def _keep_saying_here(self) -> None:
         while True:
             with contextlib.suppress(Rejected, Error):
-                await self._put("here")
-            await asyncio.sleep(sitting_input.HERE_EVERY)
+                await do(sitting_input.say_here, self.board, self.errand, self.user.get_username())
+            await asyncio.sleep(sitting_life.SIGN_EVERY)
 
-    async def _put(self, kind: str, data: bytes = b"") -> None:
-        await do(sitting_input.put, self.board, self.errand, self.user.get_username(), kind, data)
+    def _stop_signs(self) -> None:
+        if self._alive is not None:
+            self._alive.cancel()
 
     async def _say(self, words: Mapping[str, Any]) -> None:
         await self.send(text_data=json.dumps(words))

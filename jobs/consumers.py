@@ -263,7 +263,7 @@ def _known_boards(user: queries.User, names: list[str]) -> list[str]:
 
 def number_of(what: str, text: str) -> int:
     """Return a number of the address. Raises `Refused`."""
-    if not (text.isascii() and text.isdigit()) or int(text[:20]) > BIGGEST:
+    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > BIGGEST:
         raise Refused(4400, f"{what}: {text[:20]!r} is not a number")
     return int(text)
 

@@ -90,7 +90,6 @@ class KeyboardConsumer(StreamConsumer):
         news = await self.hub.news_since(self.position)
         if not news:
             return False
-        self.position = news[-1].position
         stream = life.stream(self.job)
         if any(one.stream == stream and one.type in CHANGES for one in news):
             reason = await self.hub.read(_gone, self.job, self.node, self.ticket)
@@ -98,6 +97,7 @@ class KeyboardConsumer(StreamConsumer):
                 self.ticket = None
                 await self._say({"given": reason})
                 raise Refused(GIVEN, reason[:100])
+        self.position = news[-1].position
         return True
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:

@@ -49,7 +49,7 @@ class Reconciler:
         self.queue_due_deliveries()
         hand_commands.forget_keys()
         errands.give_up_lost()
-        sitting.give_up_silent()
+        sitting.give_up_lost()
         health.cancel_orphans()
         health.queue_due()
         commands.schedule()

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from devices.domain.config import BoardConfig
 from devices.drivers import ssh
-from devices.drivers.board import Fence
+from devices.drivers.board import Fence, PowerState
 from devices.drivers.power import switch
 from devices.drivers.serial_line import open_console
 from devices.drivers.shell import Terminal
-from devices.drivers.trial import leave_off, patience
+from devices.drivers.trial import patience
 from lab.kernel.deadline import Deadline
-from lab.kernel.errors import DeadlineExceeded
+from lab.kernel.errors import DeadlineExceeded, InfrastructureError, Rejected
 
-KEPT = 16 * 1024
-"""Bytes of what the board said that are at hand at the end: the last ones."""
+PIECE = 64
+"""Bytes that are typed in one go: between two, somebody may leave."""
+UNTIL_LEFT = 3.0
+"""Seconds for which what was typed before somebody left goes on to be typed."""
+Noted = Callable[[str, PowerState], None]
 LISTEN = 0.2
 
 
@@ -34,12 +38,18 @@ class Person(Protocol):
     def typed(self, seconds: float) -> bytes | None:
         """Return what was typed, nothing within these seconds, or None: they leave."""
 
+    def has_left(self) -> bool:
+        """Whether they leave though something is still to be typed."""
+
 
 class Record(Protocol):
     """What keeps all that goes over the line."""
 
     def note(self, kind: str, data: bytes) -> None:
         """Record bytes that came out of the board (``o``), or went in (``i``)."""
+
+    def say(self, text: str) -> None:
+        """Record a remark."""
 
 
 def kind_of(board: BoardConfig) -> str:
@@ -65,29 +75,34 @@ def line(board: BoardConfig, deadline: Deadline, note: Callable[[str], None]) ->
 
 
 @contextlib.contextmanager
-def power(board: BoardConfig, action: str, deadline: Deadline, fence: Fence) -> Iterator[str]:
+def power(board: BoardConfig, action: str, deadline: Deadline, fence: Fence, note: Noted) -> Iterator[str]:
     """Switch the board ``on``, or ``cycle`` it; it is off again afterwards unless it was on before.
 
     Gives what the switch says. `fence`: raises once the board is somebody else's, who wants it as it is.
+    `note` is told what was done, and what the switch said then.
     """
     switched = switch(board, fence)
     within = deadline.within(patience(board), "the power switch")
     before = switched.state(within)
-    with contextlib.ExitStack() as leaving:
+    try:
+        state = switched.on(within) if action == "on" else switched.cycle(within)
+        note(action, state)
+        yield state
+    finally:
         if before != "on":  # unknown: as jobs leave it
-            leaving.callback(leave_off, switched, board)
-        yield switched.on(within) if action == "on" else switched.cycle(within)
+            with contextlib.suppress(InfrastructureError, Rejected):
+                note("off", switched.off(Deadline.after(patience(board), "the power switch")))
 
 
 def talk(
     terminal: Terminal, person: Person, record: Record, board: BoardConfig, deadline: Deadline, fence: Fence
-) -> bytes:
-    """Carry bytes both ways until the person leaves or the line ends; returns the last that the board said.
+) -> None:
+    """Carry bytes both ways until the person leaves or the line ends.
 
     At the deadline it is over, too. Raises what the deadline's `stop` says, what the `fence` says before keys
     are sent, and what is wrong with the line.
     """
-    heard, over = bytearray(), threading.Event()
+    over = threading.Event()
     failures: list[Exception] = []
 
     def listen() -> None:
@@ -99,8 +114,6 @@ def talk(
                 if data:
                     record.note("o", data)
                     person.show(data)
-                    heard.extend(data)
-                    del heard[:-KEPT]
         except Exception as exc:  # noqa: BLE001 -- raised below, in the thread that can be waited for
             failures.append(exc)
         finally:
@@ -108,24 +121,44 @@ def talk(
 
     reader = threading.Thread(target=listen, name="console", daemon=True)
     reader.start()
+    waiting, since = b"", 0.0
     try:
         while not over.is_set():
             try:
                 deadline.check()
             except DeadlineExceeded:
                 break
-            typed = person.typed(deadline.tick)
-            if typed is None:
+            if not waiting:
+                typed = person.typed(deadline.tick)
+                if typed is None:
+                    break
+                waiting = typed
+                since = time.monotonic()
+            elif time.monotonic() - since > UNTIL_LEFT and person.has_left():
                 break
-            if typed:
-                fence()
-                record.note("i", typed)
-                # Enter is a carriage return at a terminal; what the board wants is its line_end.
-                data = typed.replace(b"\r", b"\n") if board.console.present else typed
-                terminal.write(data, deadline.within(board.waits.typing, "typing"))
+            if waiting:
+                piece, waiting = waiting[:PIECE], waiting[PIECE:]
+                if not _type(terminal, piece, record, board, deadline, fence):
+                    waiting = b""
     finally:
         over.set()
         reader.join(LISTEN + 2)
     if failures:
         raise failures[0]
-    return bytes(heard)
+
+
+def _type(
+    terminal: Terminal, keys: bytes, record: Record, board: BoardConfig, deadline: Deadline, fence: Fence
+) -> bool:
+    """Type a few keys; returns whether the line took them in time. It may be away, and come back."""
+    fence()
+    record.note("i", keys)
+    # Enter is a carriage return at a terminal; what the board wants is its line_end.
+    data = keys.replace(b"\r", b"\n") if board.console.present else keys
+    try:
+        terminal.write(data, deadline.within(board.waits.typing, "typing"))
+    except DeadlineExceeded:
+        if not deadline.expired:
+            record.say("the line did not take what was typed, or not all of it")
+        return False
+    return True

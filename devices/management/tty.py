@@ -61,6 +61,9 @@ class Tty:
             sys.stderr.write(f"\r\n[{text}]\r\n" if self._before is not None else f"[{text}]\n")
             sys.stderr.flush()
 
+    def has_left(self) -> bool:
+        return self._leaving
+
     def typed(self, seconds: float) -> bytes | None:
         """Return what was typed; None at Ctrl-] and at the end of the input."""
         if self._leaving:

@@ -35,6 +35,7 @@ class BoardConsole(APIView):
     """
 
     parser_classes = PARSERS
+    scope = "admin"
 
     @operation(
         "take_board_console",
@@ -52,7 +53,6 @@ class BoardConsole(APIView):
             name, seconds=60.0 * minutes, power=sent.string("power") or "", actor=request.user, cause="api"
         )
         by = request.user.get_username()
-        sitting_input.put(name, errand, by, "here")
         return Response({"errand": errand, "by": by, "idle": settings.LABBOOK["KEYBOARD_IDLE"]}, 201)
 
     @operation("give_board_console", "Give the console of a board back", status=204)
@@ -62,7 +62,7 @@ class BoardConsole(APIView):
         found = sitting_view.current(name)
         if found is None or found.by != request.user.get_username():
             raise Rejected(f"You do not have the console of board {name}.")
-        sitting_input.put(name, found.errand, found.by, "leave")
+        sitting.leave(name, found.errand, actor=request.user, cause="api")
         return Response(status=204)
 
 
@@ -70,6 +70,7 @@ class BoardKeys(APIView):
     """What is typed at a board's console."""
 
     parser_classes = PARSERS
+    scope = "admin"
 
     @operation("type_board_keys", "Type on a board's console", status=202, sends=of.TypedBoardKeys)
     def post(self, request: Request, name: str) -> Response:
@@ -80,7 +81,10 @@ class BoardKeys(APIView):
             raise BadRequest("errand is missing: it came with the console.")
         data = (sent.string("text") or "").encode()
         sitting_view.require(request.user, name)
-        sitting_input.put(name, errand, request.user.get_username(), "keys" if data else "here", data)
+        by = request.user.get_username()
+        sitting_input.say_here(name, errand, by)
+        if data:
+            sitting_input.type_keys(name, errand, by, data)
         return Response(status=202)
 
 

@@ -202,7 +202,7 @@ def the_crash_is_named(job: Json) -> None:
 TOKEN = """
 from django.contrib.auth.models import User
 from lab.tokens.models import make_token
-print(make_token(User.objects.get(username="admin"), "a test", scopes=["read", "submit"]))
+print(make_token(User.objects.get(username="admin"), "a test", scopes=["read", "admin"]))
 """
 
 
@@ -248,7 +248,7 @@ def test_somebody_sits_at_the_idle_board_and_talks_with_its_boot_loader(var: Pat
         assert client.delete(url).status_code == 204
         follow(None)
         record = client.get(f"{url}{errand}.cast").text
-    assert remarks == ["the serial console is open", "Its power is on."]
+    assert remarks == ["the serial console is open", "its power is on", "its power is off"]
     assert "echo by-$loadaddr" in record
     assert b"power is off" in manage(var, "board", BOARD, "power", "status")
     (board,) = (one for one in json.loads(manage(var, "boards", "--json")) if one["name"] == BOARD)

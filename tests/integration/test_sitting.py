@@ -60,6 +60,9 @@ class Person:
         act()
         return b""
 
+    def has_left(self) -> bool:
+        return False
+
     def sees(self, wanted: bytes) -> Callable[[], object]:
         def wait() -> None:
             end = time.monotonic() + 20
@@ -144,7 +147,7 @@ def test_power_is_switched_with_the_console_open_and_is_as_before_at_the_end(
     sit(person, power="on")
     assert on == [True]
     assert not relay.powered()
-    assert "Its power is on." in person.told
+    assert person.told[1:] == ["Its power is on.", "Its power is off."]
 
 
 @pytest.mark.usefixtures("sqlite_database")

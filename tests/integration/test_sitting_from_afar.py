@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import threading
 import time
@@ -17,10 +18,19 @@ from django.test import Client
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-from devices import board_commands, errand_records, fence, queries, sitting, sitting_input
+from devices import (
+    board_commands,
+    errand_records,
+    queries,
+    sitting,
+    sitting_input,
+    sitting_life,
+    sitting_record,
+)
 from devices.deciding import Decision
 from devices.domain import errand as rules
-from devices.models import SittingChunk, SittingInput
+from devices.drivers import session
+from devices.models import Sitting, SittingChunk, SittingInput
 from devices.sitting_record import Recorder
 from jobs.reconciler import Reconciler
 from lab.kernel.errors import NotPermitted, Rejected
@@ -54,13 +64,15 @@ def kim(database: Database, far: TcpBoard) -> User:
 
 
 def ask(user: User, **more: Any) -> int:
-    errand = sitting.request("alpha", **{"seconds": 60, "actor": user, "cause": "test", **more})
-    sitting_input.put("alpha", errand, user.get_username(), "here")
-    return errand
+    return sitting.request("alpha", **{"seconds": 60, "actor": user, "cause": "test", **more})
 
 
-def put(errand: int, kind: str, data: bytes = b"", by: str = "kim") -> None:
-    sitting_input.put("alpha", errand, by, kind, data)
+def type_keys(errand: int, data: bytes, by: str = "kim") -> None:
+    sitting_input.type_keys("alpha", errand, by, data)
+
+
+def leave(user: User, errand: int) -> None:
+    sitting.leave("alpha", errand, actor=user, cause="test")
 
 
 def record(errand: int, kind: str) -> bytes:
@@ -79,54 +91,74 @@ def test_what_is_typed_reaches_the_board_and_all_is_on_record(kim: User, far: Tc
     until(lambda: far.connected)
     far.print(b"=> \xff")
     until(lambda: record(errand, "o") == b"=> \xff")
-    put(errand, "keys", b"printenv\r")
-    put(errand, "keys", b"\x03")
+    type_keys(errand, b"printenv\r")
+    type_keys(errand, b"\x03")
     assert far.typed(10) == b"printenv\r\x03"
-    put(errand, "leave")
+    leave(kim, errand)
     assert worker.done() == "console of board alpha: left"
     assert record(errand, "i") == b"printenv\r\x03"
     assert b"the serial console is open" in record(errand, "n")
     assert (last().outcome, last().reason, last().by) == ("pass", "", "kim")
     assert queries.board("alpha").free
     with pytest.raises(Rejected, match="given back: nothing was typed"):
-        put(errand, "keys", b"late")
+        type_keys(errand, b"late")
 
 
 def test_keys_that_came_before_the_worker_are_typed(kim: User, far: TcpBoard) -> None:
     errand = ask(kim)
-    put(errand, "keys", b"early")
+    type_keys(errand, b"early")
     worker = Worker(errand)
     assert far.typed(5) == b"early"
-    put(errand, "keys", b" bird")
-    put(errand, "leave")
+    type_keys(errand, b" bird")
+    leave(kim, errand)
     worker.done()
     assert far.typed(5) == b" bird"
 
 
-@pytest.mark.parametrize(("kind", "idle", "away", "why"), [
-    ("idle", 0.3, 30.0, "nothing was typed for 0 s"),
-    ("away", 30.0, 0.3, "nobody was there any more"),
+@pytest.mark.parametrize(("idle", "away", "why"), [
+    (0.3, 30.0, "nothing was typed for 0 s"),
+    (30.0, 1.0, "nobody was there any more"),
 ])  # fmt: skip
 def test_a_console_that_is_forgotten_is_given_back(
-    kim: User, monkeypatch: pytest.MonkeyPatch, settings: Any, kind: str, idle: float, away: float, why: str
+    kim: User, monkeypatch: pytest.MonkeyPatch, settings: Any, idle: float, away: float, why: str
 ) -> None:
     errand = ask(kim)
     settings.LABBOOK = settings.LABBOOK | {"KEYBOARD_IDLE": idle}
-    if kind == "away":
-        monkeypatch.setattr(sitting_input.Relayed, "has_left", lambda self: False)
-    monkeypatch.setattr(sitting_input, "AWAY", away)
+    monkeypatch.setattr(sitting_life, "AWAY", away)
     Worker(errand).done()
     assert (last().outcome, last().reason) == ("pass", why)
     assert queries.board("alpha").free
 
 
-def test_its_time_and_who_has_left_before_it_began(kim: User, far: TcpBoard) -> None:
+def test_what_nobody_waits_for_any_more_ends_without_a_worker(
+    kim: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errand = ask(kim, power="")
+    leave(kim, errand)
+    assert (last().outcome, last().reason) == ("pass", "")
+    assert queries.board("alpha").free
+    assert Worker(errand).done() == f"the errand {errand} of board alpha is over"
+
+    ask(kim)
+    Reconciler().look()
+    assert not last().outcome, "all workers may be busy"
+    monkeypatch.setattr(sitting_life, "AWAY", -1.0)
+    Reconciler().look()
+    assert (last().outcome, last().reason) == ("pass", "nobody was there any more")
+    Reconciler().look()
+    assert not Sitting.objects.exists()
+
+
+def test_its_time_and_who_was_away_before_it_began(
+    kim: User, far: TcpBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Worker(ask(kim), seconds=0.3).done()
     assert last().reason == "its time was over"
     errand = ask(kim)
-    put(errand, "leave")
+    monkeypatch.setattr(sitting_life, "AWAY", -1.0)
     Worker(errand).done()
-    assert (last().outcome, last().steps) == ("pass", ()), "nobody connected with the board"
+    assert (last().outcome, last().reason) == ("pass", "nobody was there any more")
+    assert last().steps == (), "nobody connected with the board"
 
 
 def test_somebody_takes_the_board_away(kim: User, far: TcpBoard, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,18 +191,82 @@ def test_power_is_off_again_though_the_worker_must_stop(
 
 def test_a_worker_that_falls_silent_keeps_no_board(kim: User, monkeypatch: pytest.MonkeyPatch) -> None:
     errand = ask(kim)
-    monkeypatch.setattr(sitting_input, "SILENT", -1.0)
-    Reconciler().look()
-    assert not last().outcome, "no worker has begun: they are all busy"
     board_commands.decide_on_board(
         "alpha",
         lambda found: Decision(events=rules.start(found.state, errand, worker="w", within=60)),
         Meta(actor="worker:w", cause="errand"),
     )
+    sitting_life.begin_work("alpha", errand)
+    Reconciler().look()
+    assert not last().outcome
+    monkeypatch.setattr(sitting_life, "SILENT", -1.0)
     Reconciler().look()
     assert (last().outcome, last().reason) == ("lost", "its worker fell silent")
     Reconciler().look()
     assert not SittingInput.objects.exists()
+
+
+def test_a_worker_that_waits_for_the_board_is_not_silent(
+    kim: User, far: TcpBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, line = threading.Event(), session.line
+
+    @contextlib.contextmanager
+    def late(*given: Any) -> Iterator[Any]:
+        assert opened.wait(20)
+        with line(*given) as terminal:
+            yield terminal
+
+    monkeypatch.setattr(session, "line", late)
+    monkeypatch.setattr(sitting_life, "SIGN_EVERY", 0.1)
+    monkeypatch.setattr(sitting_life, "SILENT", 2.0)
+    errand = ask(kim)
+    worker = Worker(errand)
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        Reconciler().look()
+        assert not last().outcome
+        time.sleep(0.2)
+    opened.set()
+    until(lambda: far.connected)
+    leave(kim, errand)
+    assert worker.done() == "console of board alpha: left"
+
+
+def test_a_console_has_a_limit_as_those_of_jobs_have(kim: User, far: TcpBoard, settings: Any) -> None:
+    settings.LABBOOK = settings.LABBOOK | {"MAX_CONSOLE_BYTES": 1000}
+    errand = ask(kim)
+    worker = Worker(errand)
+    until(lambda: far.connected)
+    far.print(b"x" * 1500)
+    worker.done()
+    assert last().outcome == "fail"
+    assert last().steps[-1].said == "the console printed more than 1000 bytes"
+    assert last().steps[-1].transcript.startswith("x")
+
+
+def test_a_commit_whose_answer_got_lost_is_not_repeated(kim: User) -> None:
+    recorder = Recorder("alpha", 1, 10**6)
+    recorder.note("o", b"once")
+    pieces = recorder._waiting
+    assert recorder._stored(pieces)
+    recorder._unsure = True
+    assert recorder._stored(pieces)
+    assert record(1, "o") == b"once"
+
+
+def test_a_record_is_read_in_pieces_of_the_size_that_is_asked_for(kim: User) -> None:
+    SittingChunk.objects.bulk_create(
+        SittingChunk(board="alpha", errand=1, kind="o", at=0, data=bytes([number]) * 1000)
+        for number in range(10)
+    )
+    found = sitting_record.chunks("alpha", 1, most=2500)
+    assert [one.data[0] for one in found] == [0, 1, 2]
+    found = sitting_record.chunks("alpha", 1, after=found[-1].pk, most=1)
+    assert [one.data[0] for one in found] == [3]
+    assert sitting_record.chunks("alpha", 2) == []
+    first = SittingChunk.objects.order_by("pk").values_list("pk", flat=True)[0]
+    assert sitting_record.place_before_end("alpha", 1, 2500) == first + 7
 
 
 def test_who_may_not_cannot(kim: User, database: Database) -> None:
@@ -180,9 +276,9 @@ def test_who_may_not_cannot(kim: User, database: Database) -> None:
         ask(kim, power="explode")
     errand = ask(kim)
     with pytest.raises(Rejected, match="given back"):
-        put(errand, "keys", b"x", by="bob")
+        type_keys(errand, b"x", by="bob")
     with pytest.raises(Rejected, match="At most 16384 bytes"):
-        put(errand, "keys", b"x" * 20_000)
+        type_keys(errand, b"x" * 20_000)
     board_commands.release_board("alpha", "enough", actor="lab")
     assert Worker(errand).done() == f"the errand {errand} of board alpha is over"
 
@@ -324,5 +420,5 @@ def test_a_database_that_is_away_loses_nothing_of_the_record(
     assert record(errand, "o") == b""
     away.clear()
     until(lambda: record(errand, "o") == b"one two")
-    put(errand, "leave")
+    leave(kim, errand)
     worker.done()

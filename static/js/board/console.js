@@ -42,9 +42,12 @@ class Window {
         ...{ name: board, left: () => this.leave(), typed: (text) => this.#typed(text) },
       });
     } catch {
-      if (this.socket?.readyState === WebSocket.OPEN) this.socket.send("leave");
-      this.socket?.close();
+      // The sitting goes on for a while: this window, loaded again, or another one may go on with it.
       this.#finish("The terminal could not be loaded: is the lab away? Reload the page to try again.");
+      return;
+    }
+    if (current !== this) {
+      this.terminal.close();
       return;
     }
     for (const piece of this.pieces.splice(0)) this.#draw(piece);
@@ -63,8 +66,10 @@ class Window {
   }
 
   #heard(said) {
+    if (this.done) return;
     this.attempt = 0;
     if (said.sitting) {
+      if (this.left) this.socket.send("leave");
       this.query = "";
       this.errand = said.sitting;
       this.mine = said.mine;
@@ -94,7 +99,8 @@ class Window {
     hands.hidden = !this.mine;
     if (this.mine) {
       const words = "You have the console: no job gets the board. It is recorded";
-      this.#words(`${words}, and given back after ${Math.round(this.idle / 60)} minutes without a key.`);
+      const idle = this.idle < 120 ? `${this.idle} seconds` : `${Math.round(this.idle / 60)} minutes`;
+      this.#words(`${words}, and given back after ${idle} without a key.`);
     }
     const typist = pane.querySelector("[data-f=typist]");
     typist.hidden = this.mine || !this.by;
@@ -131,8 +137,7 @@ class Window {
     this.#flush();
     this.left = true;
     this.#words("Giving it back …");
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send("leave");
-    else this.#finish("The connection is lost; the console is given back in half a minute.");
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send("leave"); // otherwise once it is back
   }
 
   #closed({ code, reason }) {
@@ -143,6 +148,8 @@ class Window {
       return;
     }
     this.attempt += 1;
+    // What was asked for may have been done: it is not done once more, such as switching the power.
+    if (this.query) this.query = "sit=1";
     this.#words("The connection is lost; getting it back …", true);
     this.#doing("connection lost, trying again …");
     const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (this.attempt - 1));
@@ -151,6 +158,7 @@ class Window {
 
   #finish(words) {
     this.done = true;
+    this.socket?.close();
     this.mine = false;
     hands.hidden = true;
     pane.querySelector("[data-f=typist]").hidden = true;

@@ -265,7 +265,7 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
                 f"console {name}",
                 "",
                 knows,
-                scope="submit",
+                scope="admin",
                 method=method,
                 ok=(201, 204, 409),
             )
@@ -278,7 +278,7 @@ def _api(scene: Scene) -> dict[str, list[Case]]:
                 f"console {name}",
                 {"errand": errand, "text": "x"},
                 {"alpha": READER, "hush": HUSH}[name],
-                scope="submit",
+                scope="admin",
                 ok=(202, 409),
             )
             for name, errand in scene.sittings.items()
