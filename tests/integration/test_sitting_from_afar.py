@@ -21,6 +21,7 @@ from websockets.sync.client import ClientConnection
 from devices import (
     board_commands,
     errand_records,
+    fence,
     queries,
     sitting,
     sitting_input,
