@@ -16,7 +16,7 @@ from jobs import posting, queries
 from jobs.domain.job import stream
 from jobs.domain.webhooks import TEST, USUAL, unknown_types
 from jobs.hooks import keeping, signing
-from jobs.hooks.models import Hook, HookMessage
+from jobs.hooks.models import REMOVED, Hook, HookMessage
 from lab.eventstore.models import EventRow
 from lab.eventstore.store import store
 from lab.kernel.errors import NotFound, Rejected
@@ -55,7 +55,7 @@ def make_hook(user: User, *, after: int | None = None, **settings: Any) -> tuple
     usual = {"name": "", "url": "", "types": list(USUAL), "mine": settings.get("job") is None}
     given = usual | settings
     hook = Hook(user=user, **_checked(user, given))
-    if Hook.objects.filter(user=user).exclude(state="done").count() >= MOST:
+    if Hook.objects.filter(user=user).exclude(state__in=("done", REMOVED)).count() >= MOST:
         raise Rejected(f"You have {MOST} webhooks: remove one first.")
     hook.position = min(after, store.head()) if after is not None else _beginning(hook.job)
     secret = signing.renew(hook)
@@ -76,14 +76,15 @@ def switch_on(user: User, number: int, *, skip: bool = False) -> Hook:
     """Let it be told again: from where it stopped, or, with `skip`, what comes from now on."""
     hook = hook_of(user, number)
     with transaction.atomic():
+        there = Hook.objects.filter(pk=hook.pk).exclude(state=REMOVED)
         waiting = hook.messages.filter(due__isnull=False, by_hand=False)
         if skip:
             waiting.update(state="skipped", due=None)
-            Hook.objects.filter(pk=hook.pk).update(position=store.head())
+            there.update(position=store.head())
         else:
             # Those that failed before get all their attempts again.
             waiting.exclude(state="sending").update(due=time.time(), attempts=0, aside=False)
-        Hook.objects.filter(pk=hook.pk).update(state="on", reason="", failing_since=None, mail_due=None)
+        there.update(state="on", reason="", failing_since=None, mail_due=None)
     hook.refresh_from_db()
     return hook
 
@@ -92,7 +93,8 @@ def switch_off(user: User, number: int, reason: str = "") -> Hook:
     """Tell it nothing until it is switched on again."""
     hook = hook_of(user, number)
     reason = reason.strip()[:500] or f"switched off by {user.get_username()}"
-    Hook.objects.filter(pk=hook.pk).update(state="off", reason=reason, mail_due=None)
+    there = Hook.objects.filter(pk=hook.pk).exclude(state=REMOVED)
+    there.update(state="off", reason=reason, mail_due=None)
     hook.refresh_from_db()
     return hook
 
@@ -137,7 +139,8 @@ def send_again(user: User, number: int, key: str) -> HookMessage:
 
 def hook_of(user: User, number: int) -> Hook:
     """Return a webhook of the user. Raises `NotFound`."""
-    found = Hook.objects.filter(pk=number, user=user.pk).select_related("user").first()
+    there = Hook.objects.filter(pk=number, user=user.pk).exclude(state=REMOVED)
+    found = there.select_related("user").first()
     if found is None:
         raise NotFound(f"You have no webhook {number}.")
     return found

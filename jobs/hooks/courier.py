@@ -19,7 +19,7 @@ from django.db.models import Min, Q
 
 from jobs import mail
 from jobs.hooks import collecting, keeping, sending
-from jobs.hooks.models import Hook, HookMessage
+from jobs.hooks.models import REMOVED, Hook, HookMessage
 from jobs.mail import NotSent
 
 EVERY = 0.5
@@ -37,7 +37,9 @@ def due() -> list[int]:
     waiting = HookMessage.objects.filter(due__isnull=False)
     heads = waiting.filter(aside=False).values("hook").annotate(head=Min("id")).values("head")
     turn = Q(by_hand=True) | Q(hook__state__in=sending.SENDING) & (Q(aside=True) | Q(pk__in=heads))
-    ready = waiting.filter(turn, due__lte=time.time(), hook__user__is_active=True)
+    ready = waiting.filter(turn, due__lte=time.time(), hook__user__is_active=True).exclude(
+        hook__state=REMOVED
+    )
     return list(dict.fromkeys(ready.order_by("due").values_list("hook", flat=True)[:1000]))
 
 

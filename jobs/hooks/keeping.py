@@ -7,12 +7,12 @@ from datetime import timedelta
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from jobs.hooks.models import Hook, HookMessage
+from jobs.hooks.models import REMOVED, Hook, HookMessage
 
 KEPT_DAYS = 30
 """For which messages that are settled stay in the list of a webhook."""
 KEPT_MOST = 2000
-"""Of them, for one webhook: the newest."""
+"""Of them, for one webhook: the newest of those that were given up, and as many of all others."""
 AT_ONCE = 500
 
 
@@ -21,19 +21,29 @@ def tidy() -> int:
     before = timezone.now() - timedelta(days=KEPT_DAYS)
     forgotten = _forget(HookMessage.objects.filter(created_at__lt=before))
     for hook in Hook.objects.values_list("pk", flat=True):
-        settled = HookMessage.objects.filter(hook=hook, due__isnull=True).order_by("-id")
-        last = settled.values_list("pk", flat=True)[KEPT_MOST : KEPT_MOST + 1].first()
-        if last is not None:
-            forgotten += _forget(HookMessage.objects.filter(hook=hook, pk__lte=last))
+        settled = HookMessage.objects.filter(hook=hook, due__isnull=True)
+        # What never arrived must not be pushed out by what did: it is what somebody will ask for.
+        for kind in (settled.filter(state="failed"), settled.exclude(state="failed")):
+            last = kind.order_by("-id").values_list("pk", flat=True)[KEPT_MOST : KEPT_MOST + 1].first()
+            if last is not None:
+                forgotten += _forget(kind.filter(pk__lte=last))
     ended = Hook.objects.filter(state="done", created_at__lt=before).exclude(messages__due__isnull=False)
-    for one in ended:
+    for one in (*ended, *Hook.objects.filter(state=REMOVED)):
         forgotten += forget(one)
     return forgotten
 
 
+def remove(hook: Hook) -> None:
+    """Take a webhook away from its owner. `forget`, or else `tidy` later, does the rest."""
+    Hook.objects.filter(pk=hook.pk).update(state=REMOVED, reason="it is being removed", mail_due=None)
+
+
 def forget(hook: Hook) -> int:
-    """Forget a webhook, what it was sent, and what it was to be sent; returns how much that was."""
-    Hook.objects.filter(pk=hook.pk, state="on").update(state="off", reason="it is being removed")
+    """Forget a webhook, what it was sent, and what it was to be sent; returns how much that was.
+
+    Where this is broken off, `tidy` goes on with it.
+    """
+    remove(hook)
     forgotten = _forget(hook.messages.all(), settled=False)
     return forgotten + hook.delete()[0]
 

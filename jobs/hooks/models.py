@@ -10,6 +10,9 @@ from django.db.models import Q
 
 from jobs.domain.webhooks import Wishes
 
+REMOVED = "removed"
+"""The state of a webhook that is no longer there for its owner, and goes with its messages piece by piece."""
+
 
 class Hook(models.Model):
     """Somebody's server, and what it is to be told."""

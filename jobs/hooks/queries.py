@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db.models import Count, Q
 
 from jobs.hooks import payload
-from jobs.hooks.models import Hook, HookMessage
+from jobs.hooks.models import REMOVED, Hook, HookMessage
 from jobs.hooks.sending import SENDING
 
 JsonObject = dict[str, Any]
@@ -22,7 +22,7 @@ STATES = ("waiting", "sending", "delivered", "failed", "withheld", "skipped")
 
 def hooks(user: User) -> list[JsonObject]:
     """Return the webhooks of a user, by name."""
-    rows = list(Hook.objects.filter(user=user).order_by("name", "id"))
+    rows = list(Hook.objects.filter(user=user).exclude(state=REMOVED).order_by("name", "id"))
     held = waiting(rows)
     return [_hook(row, held.get(row.pk, 0)) for row in rows]
 

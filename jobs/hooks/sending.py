@@ -15,7 +15,7 @@ from jobs import mail, posting
 from jobs.domain import webhooks
 from jobs.domain.webhooks import GONE
 from jobs.hooks import payload, signing
-from jobs.hooks.models import Hook, HookMessage
+from jobs.hooks.models import REMOVED, Hook, HookMessage
 from jobs.mail import NotSent
 from jobs.posting import Answer
 
@@ -48,7 +48,7 @@ def drain(number: int, stopped: Callable[[], bool] = lambda: False) -> int:
     """Send what is due of a webhook, until nothing is; returns how many attempts were made."""
     made = 0
     while not stopped():
-        hook = Hook.objects.filter(pk=number, user__is_active=True).first()
+        hook = Hook.objects.filter(pk=number, user__is_active=True).exclude(state=REMOVED).first()
         message = next_due(hook) if hook is not None else None
         if message is None:
             break

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
@@ -416,6 +416,47 @@ def test_of_what_is_settled_the_newest_is_kept_and_all_that_waits(
     hooks.remove_hook(erika, busy.pk)
     assert list(Hook.objects.all()) == [quiet]
     assert HookMessage.objects.count() == 2
+
+
+@here
+def test_what_never_arrived_is_not_pushed_out_by_what_did(
+    erika: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "KEPT_MOST", 2)
+    hook = hook_to(receiver, erika)
+    for _ in range(7):
+        hooks.send_test(erika, hook.pk)
+    *failed, _, _, c, d = hook.messages.order_by("id").values_list("key", flat=True)
+    HookMessage.objects.filter(key__in=failed).update(state="failed", due=None)
+    HookMessage.objects.exclude(key__in=failed).update(state="delivered", due=None)
+    assert keeping.tidy() == 3
+    assert list(hook.messages.order_by("id").values_list("key", flat=True)) == [*failed[1:], c, d]
+    HookMessage.objects.update(created_at=timezone.now() - timedelta(days=31))
+    assert keeping.tidy() == 4
+
+
+@here
+def test_a_removal_that_was_broken_off_is_finished_later(
+    erika: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = hook_to(receiver, erika)
+    hooks.send_test(erika, hook.pk)
+
+    def locked(*_: Any, **__: Any) -> int:
+        raise OperationalError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keeping, "_forget", locked)
+        with pytest.raises(OperationalError):
+            hooks.remove_hook(erika, hook.pk)
+    assert queries.hooks(erika) == [], "for its owner it is gone"
+    with pytest.raises(NotFound):
+        hooks.switch_on(erika, hook.pk)
+    assert courier.due() == []
+    assert sending.drain(hook.pk) == 0
+    assert Hook.objects.filter(pk=hook.pk).exists()
+    assert keeping.tidy() == 2
+    assert not Hook.objects.exists()
 
 
 @here
