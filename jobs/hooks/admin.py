@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from jobs.hooks import commands, keeping
-from jobs.hooks.models import Hook, HookMessage
+from jobs.hooks.models import REMOVED, Hook, HookMessage
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Hook]
@@ -37,7 +37,8 @@ class HookAdmin(ModelAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Hook | None = None) -> bool:
         return False
 
-    # A webhook has thousands of messages: they are counted, not listed, and go piece by piece.
+    # A webhook has thousands of messages: they are counted, not listed, and go piece by piece, after the one
+    # transaction in which Django has all of this.
 
     def get_deleted_objects(
         self, objs: Iterable[Hook], request: HttpRequest
@@ -51,16 +52,17 @@ class HookAdmin(ModelAdmin):
         return [f"Webhook: {hook}" for hook in hooks], counts, needed, []
 
     def delete_model(self, request: HttpRequest, obj: Hook) -> None:
-        keeping.forget(obj)
+        keeping.remove(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Hook]) -> None:
         for hook in queryset:
-            keeping.forget(hook)
+            keeping.remove(hook)
 
     @admin.action(description="Switch off", permissions=["delete"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[Hook]) -> None:
         """Their owners see by whom, and may switch them on again."""
-        hooks = list(queryset.select_related("user"))
+        hooks = list(queryset.exclude(state=REMOVED).select_related("user"))
         for hook in hooks:
-            commands.switch_off(hook.user, hook.pk, f"switched off by {request.user.get_username()}")
+            if hook.user is not None:
+                commands.switch_off(hook.user, hook.pk, f"switched off by {request.user.get_username()}")
         messages.info(request, f"{len(hooks)} webhooks are told nothing any more.")

@@ -1,10 +1,15 @@
-"""What is kept of messages, and for how long. Piece by piece: all else that writes waits for each."""
+"""What is kept of messages, and for how long. Piece by piece: all else that writes waits for each.
+
+So nothing here is called in a transaction; who is in one removes, and has the rest done when that has ended.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from jobs.hooks.models import REMOVED, Hook, HookMessage
@@ -28,13 +33,21 @@ def tidy() -> int:
             if last is not None:
                 forgotten += _forget(kind.filter(pk__lte=last))
     ended = Hook.objects.filter(state="done", created_at__lt=before).exclude(messages__due__isnull=False)
-    for one in (*ended, *Hook.objects.filter(state=REMOVED)):
+    for one in (*ended, *Hook.objects.filter(Q(state=REMOVED) | Q(user=None))):
         forgotten += forget(one)
     return forgotten
 
 
 def remove(hook: Hook) -> None:
-    """Take a webhook away from its owner. `forget`, or else `tidy` later, does the rest."""
+    """Take a webhook away from its owner; what there is of it is forgotten when the transaction has ended.
+
+    Where that fails, `tidy` goes on with it.
+    """
+    _hide(hook)
+    transaction.on_commit(partial(forget, hook), robust=True)
+
+
+def _hide(hook: Hook) -> None:
     Hook.objects.filter(pk=hook.pk).update(state=REMOVED, reason="it is being removed", mail_due=None)
 
 
@@ -43,7 +56,7 @@ def forget(hook: Hook) -> int:
 
     Where this is broken off, `tidy` goes on with it.
     """
-    remove(hook)
+    _hide(hook)
     forgotten = _forget(hook.messages.all(), settled=False)
     return forgotten + hook.delete()[0]
 

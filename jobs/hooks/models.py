@@ -17,7 +17,8 @@ REMOVED = "removed"
 class Hook(models.Model):
     """Somebody's server, and what it is to be told."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    """Null: that account was deleted. Its webhooks are told nothing any more, and go piece by piece."""
     name = models.CharField(max_length=100)
     """What it is for, in its owner's words."""
     url = models.CharField("URL", max_length=2000)

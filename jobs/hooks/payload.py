@@ -52,6 +52,8 @@ def _subject(one: Recorded, job: Job | None) -> Subject:
 def body(message: HookMessage) -> bytes | None:
     """Return what to send; None if the webhook's owner may not know of it (any more)."""
     hook = message.hook
+    if hook.user is None:
+        return None
     if message.position is None:
         said = {"hook": hook.pk, "lab": settings.LABBOOK_URL, "text": "A test: nothing has happened."}
         return msgspec.json.encode(
@@ -61,17 +63,17 @@ def body(message: HookMessage) -> bytes | None:
     event = feed.Reader(hook.user).row(recorded[0]) if recorded else None
     if event is None:
         return None
-    told = _encoded(hook, event)
+    told = _encoded(hook, hook.user, event)
     if len(told) > LARGEST:
-        told = _encoded(hook, event | {"data": None, "cut": True})
+        told = _encoded(hook, hook.user, event | {"data": None, "cut": True})
     return told
 
 
-def _encoded(hook: Hook, event: JsonObject) -> bytes:
+def _encoded(hook: Hook, owner: queries.User, event: JsonObject) -> bytes:
     kind, _, name = str(event["stream"]).partition("/")
     data: JsonObject = {"hook": hook.pk, "lab": settings.LABBOOK_URL, "event": event}
     if kind == "job":
-        row = queries.seen_job(hook.user, int(name))
+        row = queries.seen_job(owner, int(name))
         data["job"] = rows.summary(row) | {"url": mail.url(row.id)}
     return msgspec.json.encode({"type": event["type"], "timestamp": event["at"], "data": data})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from jobs.hooks import collecting
+from jobs.hooks import collecting, courier, keeping, sending
 from jobs.hooks import commands as hooks
 from jobs.hooks.models import Hook
 from jobs.models import Job
@@ -122,7 +123,9 @@ def test_what_was_sent_is_shown_as_far_as_it_may_be_seen(erika: User, browser: C
     assert "may not see any more" in browser.get(path).content.decode()
 
 
-def test_the_admin_sees_whose_webhooks_there_are_and_switches_them_off(erika: User) -> None:
+def test_the_admin_sees_whose_webhooks_there_are_and_switches_them_off(
+    erika: User, django_capture_on_commit_callbacks: Any
+) -> None:
     hook, secret = hooks.make_hook(erika, name="mine", url="https://hook.test/")
     boss = Client()
     boss.force_login(make_user("boss", is_superuser=True, is_staff=True))
@@ -141,7 +144,24 @@ def test_the_admin_sees_whose_webhooks_there_are_and_switches_them_off(erika: Us
         page = boss.get(gone).content.decode()
     assert "Messages: 3" in page
     assert not [one for one in asked if "hooks_hookmessage" in one["sql"] and "COUNT(" not in one["sql"]]
-    boss.post(gone, {"post": "yes"})
+    with django_capture_on_commit_callbacks(execute=True):
+        boss.post(gone, {"post": "yes"})
+        assert (Hook.objects.get().state, hook.messages.count()) == ("removed", 3), "not in its transaction"
+    assert not Hook.objects.exists()
+
+
+def test_who_is_deleted_leaves_webhooks_that_are_told_nothing_and_go_piece_by_piece(erika: User) -> None:
+    hook, _ = hooks.make_hook(erika, name="mine", url="https://hook.test/")
+    hooks.send_test(erika, hook.pk)
+    boss = Client()
+    boss.force_login(make_user("boss", is_superuser=True, is_staff=True))
+    boss.post(f"/admin/auth/user/{erika.pk}/delete/", {"post": "yes"})
+    assert not User.objects.filter(pk=erika.pk).exists()
+    assert hook.messages.count() == 1, "thousands, maybe: not in that transaction"
+    assert courier.due() == []
+    assert sending.drain(hook.pk) == 0
+    assert boss.get(f"/admin/hooks/hook/{hook.pk}/change/").status_code == 200
+    assert keeping.tidy() == 2
     assert not Hook.objects.exists()
 
 
