@@ -8,7 +8,7 @@ came in between.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -16,14 +16,17 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Model, QuerySet
 
-from devices import board_commands, seen, type_commands
+from devices import access, board_commands, seen, type_commands
+from devices.deciding import check_unedited
+from devices.domain import board as boards
+from devices.domain import device_type as types
 from devices.domain import inventory_text as texts
 from devices.domain.history import Change, differences
 from devices.domain.inventory_text import Entry, InventoryText
 from devices.domain.parse_config import BadConfig
-from devices.loading import load_board, load_device_type
 from devices.models import Board, DeviceType
 from lab.actors import Actor
+from lab.kernel.aggregate import Loaded
 from lab.kernel.errors import NotFound, NotPermitted, Rejected
 
 Row = TypeVar("Row", bound=Model)
@@ -48,7 +51,7 @@ class Done:
 
     @property
     def key(self) -> str:
-        return f"{self.entry.kind}/{self.entry.name}"
+        return _key(self.entry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +119,8 @@ def import_text(
     that adds and changes too much; what commands refuse is in the outcome.
     """
     read = texts.read(text)
-    looked_at = [_looked_at(one, read, expected, actor) for one in read.entries]
+    looking = _Looking(read, expected, actor)
+    looked_at = [looking.at(one) for one in read.entries]
     wanted = sum(one.doing in ("added", "changed") for one in looked_at)
     most = settings.LABBOOK["MAX_IMPORT"]
     if wanted > most:
@@ -129,32 +133,63 @@ def import_text(
         return Outcome(done=looked_at, applied=not dry_run and not any(one.problems for one in looked_at))
     with transaction.atomic():
         done = [_brought_in(one, read, reason, actor, cause) for one in looked_at]
+        # From the first append on nobody else can write: what was compared is so still, or will not be.
+        done = _unmoved(done)
         applied = not dry_run and not any(one.doing == "refused" for one in done)
         if not applied:
             transaction.set_rollback(True)
     return Outcome(done=done, applied=applied)
 
 
-def _looked_at(entry: Entry, read: InventoryText, expected: Mapping[str, int] | None, actor: Actor) -> Done:
-    """Return what is to become of an entry as things stand."""
-    present = _present(entry) if _may_know(entry, actor) else None
-    old, version = present or ({}, 0)
-    found = Done(entry=entry, doing="added", version=version, line=read.line(entry))
-    try:
-        if present:
-            _may_compare(entry, actor)
-        if expected is not None and expected.get(found.key) != version:
-            raise Rejected("Somebody changed it after you looked at the differences: look at them again.")
-        new = {**old, **entry.values}
-        found = replace(found, changes=differences(old, new))
-        if present:
-            same = not found.changes and not _reordered(old, new)
-            return replace(found, doing="as it is" if same else "changed", old=old)
-        if texts.NEEDED[entry.kind] not in entry.values:
-            raise Rejected(f"It is new: say its {texts.NEEDED[entry.kind]}.")
-    except Rejected as exc:
-        return _refused(found, exc)
-    return found
+class _Looking:
+    """What a text names, and what the actor may know of it: read once for all entries."""
+
+    def __init__(self, read: InventoryText, expected: Mapping[str, int] | None, actor: Actor) -> None:
+        access.require_reading(actor)
+        self._read, self._expected = read, expected
+        rows = _rows(read.entries)
+        self._present = {key: (_values(row), row.version) for key, row in rows.items()}
+        # Read last: what was not there before is not shown.
+        self._hidden, self._closed = access.hidden(actor), seen.without_config(actor)
+
+    def at(self, entry: Entry) -> Done:
+        """Return what is to become of an entry as things stand; what is hidden is taken for new."""
+        present = None if _is_among(entry, self._hidden) else self._present.get(_key(entry))
+        old, version = present or ({}, 0)
+        found = Done(entry=entry, doing="added", version=version, line=self._read.line(entry))
+        try:
+            if present and _is_among(entry, self._closed):
+                raise NotPermitted(f"You may not see the configuration of {entry.kind} {entry.name}.")
+            if self._expected is not None and self._expected.get(found.key) != version:
+                raise Rejected("Somebody changed it after you looked at the differences: look at them again.")
+            new = {**old, **entry.values}
+            found = replace(found, changes=differences(old, new))
+            if present:
+                same = not found.changes and not _reordered(old, new)
+                return replace(found, doing="as it is" if same else "changed", old=old)
+            if texts.NEEDED[entry.kind] not in entry.values:
+                raise Rejected(f"It is new: say its {texts.NEEDED[entry.kind]}.")
+        except Rejected as exc:
+            return _refused(found, exc)
+        return found
+
+
+def _unmoved(done: Sequence[Done]) -> list[Done]:
+    """Refuse those that are as the text says, but were edited after they were compared."""
+    same = [one for one in done if one.doing == "as it is"]
+    rows = _rows([one.entry for one in same])
+    checked = {}
+    for one in same:
+        row = rows[one.key]
+        if row.version != one.version:  # jobs move it, too
+            stream, what = (
+                (boards.stream, "Board") if isinstance(row, Board) else (types.stream, "Device type")
+            )
+            try:
+                check_unedited(Loaded(stream(row.pk), row, row.version), one.version, f"{what} {row.pk}")
+            except Rejected as exc:
+                checked[one.key] = _refused(one, exc)
+    return [checked.get(one.key, one) for one in done]
 
 
 def _brought_in(found: Done, read: InventoryText, reason: str, actor: Actor, cause: str) -> Done:
@@ -172,23 +207,6 @@ def _brought_in(found: Done, read: InventoryText, reason: str, actor: Actor, cau
 def _refused(found: Done, why: Rejected) -> Done:
     told = f"Line {found.line}: {why}" if found.line else str(why)
     return replace(found, doing="refused", problems=[told])
-
-
-def _may_know(entry: Entry, actor: Actor) -> bool:
-    """Whether the actor may know of such a thing; what is hidden is treated like what is new."""
-    look = seen.device_type if entry.kind == "type" else seen.require_board
-    try:
-        look(actor, entry.name)
-    except NotFound:
-        return False
-    return True
-
-
-def _may_compare(entry: Entry, actor: Actor) -> None:
-    """Raise `NotPermitted` for who may not see what differences would show."""
-    sees = seen.sees_type_config if entry.kind == "type" else seen.sees_config
-    if not sees(actor, entry.name):
-        raise NotPermitted(f"You may not see the configuration of {entry.kind} {entry.name}.")
 
 
 def _bring_in(found: Done, reason: str, actor: Actor, cause: str) -> None:
@@ -246,16 +264,30 @@ def _bring_in(found: Done, reason: str, actor: Actor, cause: str) -> None:
         change(entry.name, said["access"], **told)
 
 
-def _present(entry: Entry) -> tuple[dict[str, Any], int] | None:
-    """Return what there is of that name, by the keys of the text, and its version; None: nothing."""
-    if entry.kind == "type":
-        found = load_device_type(entry.name)
-        return (_type_values(found.state), found.version) if found.version else None
-    board = load_board(entry.name)
-    return (_board_values(board.state), board.version) if board.version else None
+def _rows(entries: Iterable[Entry]) -> dict[str, Board | DeviceType]:
+    """Return what there is of these names. Rows are drawn in the transactions that append."""
+    names: dict[str, list[str]] = {"type": [], "board": []}
+    for entry in entries:
+        names[entry.kind].append(entry.name)
+    return {
+        **{f"type/{row.pk}": row for row in DeviceType.objects.filter(pk__in=names["type"])},
+        **{f"board/{row.pk}": row for row in Board.objects.filter(pk__in=names["board"])},
+    }
 
 
-def _type_values(one: Any) -> dict[str, Any]:
+def _key(entry: Entry) -> str:
+    return f"{entry.kind}/{entry.name}"
+
+
+def _is_among(entry: Entry, names: access.Names) -> bool:
+    return entry.name in (names.types if entry.kind == "type" else names.boards)
+
+
+def _values(row: Board | DeviceType) -> dict[str, Any]:
+    return _board_values(row) if isinstance(row, Board) else _type_values(row)
+
+
+def _type_values(one: DeviceType) -> dict[str, Any]:
     return {
         "kind": one.kind,
         "base": one.base,
@@ -265,9 +297,9 @@ def _type_values(one: Any) -> dict[str, Any]:
     }
 
 
-def _board_values(one: Any) -> dict[str, Any]:
+def _board_values(one: Board) -> dict[str, Any]:
     return {
-        "type": one.device_type_id if isinstance(one, Board) else one.device_type,
+        "type": one.device_type_id,
         "site": one.site,
         "tags": list(one.tags),
         "description": one.description,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group, Permission, User
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from devices import board_commands, exchange, queries, type_commands
 from devices.domain import history, inventory_text
@@ -118,6 +120,53 @@ def test_nobody_waits_while_a_text_is_compared_and_edits_meanwhile_are_not_overw
     assert bring(text).summary == "1 changed"
     row = Board.objects.get(pk="b1")
     assert (row.description, row.tags, row.access) == ("mine", ["new"], {"use": ["everybody"]})
+
+
+def test_what_is_as_the_text_says_must_be_so_still_when_the_rest_goes_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    register_board("b2")
+    text = "inventory: 1\nboards:\n  b1: {description: mine}\n  b2: {tags: [fast]}\n"
+    bring_in = exchange._brought_in
+    meanwhile: list[Callable[[], None]] = [
+        lambda: board_commands.take_board_offline("b2", "smells", actor="lab"),
+        lambda: board_commands.change_board("b2", tags=["new"], actor="lab"),
+    ]
+
+    def moved_meanwhile(found: Any, *rest: Any) -> Any:
+        if found.entry.name == "b1":
+            meanwhile.pop()()
+        return bring_in(found, *rest)
+
+    monkeypatch.setattr(exchange, "_brought_in", moved_meanwhile)
+    outcome = bring(text)
+    assert (outcome.applied, done(outcome)) == (False, {"b1": "changed", "b2": "refused"})
+    assert "Line 4: Board b2 was edited after you opened it" in outcome.refused[0].problems[0]
+    # What happens to a board is no edit.
+    assert done(bring(text)) == {"b1": "changed", "b2": "as it is"}
+    assert meanwhile == []
+
+
+@pytest.mark.parametrize("who", ["keeper", "guest"])
+def test_a_long_text_is_compared_with_as_few_questions_as_a_short_one(who: str) -> None:
+    for number in range(5):
+        register_board(f"n{number}")
+        type_commands.register_device_type(f"t{number}", "vm", "", {}, base="kvm", actor="lab")
+    user = make_user(who)
+    if who == "keeper":
+        wanted = ["view_board", "view_devicetype", "change_board"]
+        user.user_permissions.set(Permission.objects.filter(codename__in=wanted))
+    else:
+        board_commands.change_board_access("b1", {"view": ["nobody"]}, actor="lab")
+
+    def questions(text: str) -> int:
+        with CaptureQueriesContext(connection) as asked:
+            bring(text, dry_run=True, actor=User.objects.get(pk=user.pk))
+        return len(asked)
+
+    short = "inventory: 1\nboards: {n0: {tags: [fast]}}\ntypes: {t0: {kind: vm}}\n"
+    long = exchange.export_text("lab", boards=[f"n{number}" for number in range(5)])
+    assert questions(long) == questions(short) < 20
 
 
 def test_one_text_brings_in_only_so_much(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
