@@ -6,6 +6,7 @@ Commands like those of `jobs.commands`: pages, API, sockets and command lines al
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -28,6 +29,8 @@ from lab.kernel.ports import Append
 MOST_TYPED = 16 * 1024
 """Bytes that may be typed at once. More comes in several pieces."""
 LONGEST_REASON = 500
+NOBODYS = 0
+"""A ticket that is never given."""
 READ_WITHIN = 10.0
 """Seconds in which the worker of a job reads what was typed, if it ever does."""
 
@@ -65,6 +68,8 @@ def give_keyboard(
         job, version = load_job(number)
         hand_rules.name_of(job, node)
         held = hand_rules.keyboard_of(job, node)
+        if held is not None and ticket not in (None, held.ticket):
+            return False
         if held is not None and held.user != name and not access.may(user, "cancel", number):
             raise NotPermitted(
                 f"{held.user} has the keyboard: only {held.user} and who may cancel the job can give it back."
@@ -89,25 +94,55 @@ def type_keys(number: int, node: int, ticket: int, data: bytes, *, user: User) -
     if len(data) > MOST_TYPED:
         raise Rejected(f"At most {MOST_TYPED} bytes can be typed at once, not {len(data)}.")
     with transaction.atomic():
-        taken = JobRow.objects.filter(pk=number).values_list("keyboards", flat=True).first() or []
-        if {(one["node"], one["ticket"], one["user"]) for one in taken}.isdisjoint(
-            {(node, ticket, user.get_username())}
-        ):
+        held = _held(number, node)
+        if held is None or (held["ticket"], held["user"]) != (ticket, user.get_username()):
             raise Rejected("This keyboard was given back, or somebody else has it: nothing was typed.")
         KeyboardInput.objects.create(job=number, node=node, ticket=ticket, data=data)
         live.ring_on_commit()
 
 
-def wait_until_read(number: int, node: int, *, user: User) -> None:
-    """Return when the worker has taken what this user has typed on a node: what it finds there after the
-    keyboard was given back is dropped. Waits no longer than a worker takes that does its work."""
-    taken = JobRow.objects.filter(pk=number).values_list("keyboards", flat=True).first() or []
-    own = (node, user.get_username())
-    tickets = [one["ticket"] for one in taken if (one["node"], one["user"]) == own]
-    left = KeyboardInput.objects.filter(job=number, ticket__in=tickets)
+def hand_back(number: int, node: int, *, ticket: int | None = None, user: User, cause: str) -> None:
+    """Give back the keyboard that is taken now, once the worker has read what this user has typed: what it
+    finds there afterwards is dropped. The keyboard of somebody else is taken away at once.
+
+    `ticket`: only if it is that taking. What is taken meanwhile is never given back. Raises `Rejected` if not
+    all was read, as far as is known; the keyboard is given back nevertheless.
+    """
+    access.require(user, "see", number)
+    held = _held(number, node)
+    if ticket is None:
+        ticket = held["ticket"] if held else NOBODYS
+    name = user.get_username()
+    of_others = held is not None and held["ticket"] == ticket and held["user"] != name
+    read = of_others or _is_read(number, node, ticket)
+    give_keyboard(number, node, ticket=ticket, reason=f"{name} gave it back", user=user, cause=cause)
+    if not read:
+        raise Rejected(
+            "The keyboard is given back, but the job's worker did not read all that was typed before:"
+            " what was typed last did not get to the console, or only a part of it."
+        )
+
+
+def _is_read(number: int, node: int, ticket: int) -> bool:
+    """Return whether all that was typed is read, as soon as that is known; no later than a worker takes."""
+    left = KeyboardInput.objects.filter(job=number, node=node, ticket=ticket)
+    if not left.exists():
+        return True
     until = time.monotonic() + READ_WITHIN
-    while tickets and left.exists() and time.monotonic() < until:
+    # Once it is given back what is left is dropped: that it is gone then says nothing.
+    while (held := _held(number, node)) is not None and held["ticket"] == ticket:
+        if not left.exists():
+            return True
+        if time.monotonic() > until:
+            return False
         time.sleep(0.02)
+    return False
+
+
+def _held(number: int, node: int) -> dict[str, Any] | None:
+    """Return who has the keyboard of a node, as its row says."""
+    taken = JobRow.objects.filter(pk=number).values_list("keyboards", flat=True).first() or []
+    return next((one for one in taken if one["node"] == node), None)
 
 
 def hold_job(

@@ -11,8 +11,8 @@ from jobs import hand_commands, queries
 from jobs.api import shapes, shapes_hands
 from jobs.api.body import PARSERS, Sent
 from jobs.api.errors import BadRequest
-from jobs.api.operations import operation
-from jobs.api.parameters import check_known
+from jobs.api.operations import operation, query
+from jobs.api.parameters import check_known, integer
 
 ONLY_THE_JOB = 2**62
 MOST_SECONDS = 10**7
@@ -35,15 +35,18 @@ class Keyboard(APIView):
         taken = hand_commands.take_keyboard(number, index, user=request.user, cause="api")
         return Response({**taken.as_json(), "idle": settings.LABBOOK["KEYBOARD_IDLE"]}, 201)
 
-    @operation("give_keyboard", "Give the keyboard of a node back", status=204)
+    @operation(
+        "give_keyboard",
+        "Give the keyboard of a node back",
+        status=204,
+        asks=[query("ticket", int, "Only if it is this one, that came with the keyboard.")],
+    )
     def delete(self, request: Request, number: int, index: int) -> Response:
         """Give it back when what was typed has been read; or take it away from somebody at once, which those
-        may who may cancel the job."""
-        name = request.user.get_username()
-        hand_commands.wait_until_read(number, index, user=request.user)
-        hand_commands.give_keyboard(
-            number, index, reason=f"{name} gave it back", user=request.user, cause="api"
-        )
+        may who may cancel the job. A conflict where not all was read in time: then it is given back, too."""
+        check_known(request, ("ticket",))
+        ticket = integer(request, "ticket", 0) or None
+        hand_commands.hand_back(number, index, ticket=ticket, user=request.user, cause="api")
         return Response(status=204)
 
 

@@ -80,6 +80,8 @@ def list_jobs(api: Api, options: Namespace) -> int:
     if options.state or options.outcome:
         wanted |= {"state": "", "outcome": ""}  # one of the view's would contradict
     wanted |= {name: value for name in FILTERS if (value := getattr(options, name))}
+    if options.before:
+        wanted.pop("order", None)  # older ones are told the newest first, whatever the view does
     size = min(options.limit, 500)
     found = list(
         islice(api.pages("jobs/", "jobs", **wanted, before=options.before, limit=size), options.limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
@@ -57,10 +58,13 @@ class Keyboard:
 
     def __init__(self, api: Api, job: int, node: int, ticket: int) -> None:
         self._api, self.job, self.node, self._ticket = api, job, node, ticket
+        # A terminal is read at any byte, the lab is told characters.
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._given = False
 
     def type(self, data: bytes) -> None:
         """Type it. Raises `Failed` with the lab's words when the keyboard is gone."""
-        text = data.decode(errors="replace")
+        text = self._decoder.decode(data)
         for at in range(0, len(text), PIECE // 4):
             sent = {"ticket": self._ticket, "text": text[at : at + PIECE // 4]}
             self._api.ask("POST", f"{_path(self.job, self.node)}keys/", content=json.dumps(sent))
@@ -73,18 +77,24 @@ class Keyboard:
             one["node"] == self.node and one["ticket"] == self._ticket for one in answer.json()["keyboards"]
         )
 
+    def give_back(self) -> None:
+        """Give it back, if it still is ours. Raises `Failed` where not all that was typed was read."""
+        if not self._given:
+            self._given = True
+            self._api.ask("DELETE", _path(self.job, self.node), {"ticket": self._ticket})
+
 
 @contextmanager
 def taken(api: Api, job: int, node: int) -> Iterator[Keyboard]:
-    """Take the keyboard; give it back in the end, if it still is ours."""
+    """Take the keyboard; give it back in the end. Raises what `Keyboard.give_back` does."""
     made = api.post(_path(job, node))
     held = Keyboard(api, job, node, made["ticket"])
     try:
         yield held
+        held.give_back()
     finally:
         with suppress(Failed):  # then the lab does, when nothing has been typed for a while
-            if held.is_ours:
-                api.ask("DELETE", _path(job, node))
+            held.give_back()
 
 
 def sit(api: Api, options: Namespace, node: int) -> int:
@@ -98,6 +108,8 @@ def sit(api: Api, options: Namespace, node: int) -> int:
             why = attend(held, console, terminal)
         finally:
             terminal.show(Harmless.LEAVING)
+        if not why:
+            held.give_back()
         terminal.say(why or "given back")
         return FAILED if why else 0
 

@@ -129,7 +129,12 @@ def _node_of(one: argparse.ArgumentParser) -> None:
 
 def _typing(one: argparse.ArgumentParser) -> None:
     _node_of(one)
-    one.add_argument("text", nargs="*", help="what to type; - reads standard input")
+    one.add_argument(
+        "text",
+        nargs="*",
+        help="what to type; others on this machine can see it in the list of processes: use -, which reads"
+        " standard input, for passwords. Whatever is typed is kept with the job",
+    )
     one.add_argument("--no-enter", action="store_true", help="do not end it with the key Enter")
     one.add_argument("--ctrl", action="append", type=_letter, help="type Ctrl and this letter first, as c")
     one.add_argument(

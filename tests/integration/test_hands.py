@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -87,6 +88,43 @@ def test_what_is_typed_with_a_keyboard_that_is_given_back_at_once_is_typed(run: 
     assert client.delete(path).status_code == 204
     assert run.console.typed == b"date\r"
     assert run.row.keyboards == []
+
+
+def test_giving_back_waits_for_no_newer_keyboard_and_says_what_was_not_read(
+    run: Running, erika: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KeyboardRelay, "_turn", lambda relay: None)  # a worker that hangs
+    path = f"/api/v1/jobs/{run.number}/nodes/1/keyboard/"
+    client = Client()
+    client.force_login(erika)
+
+    def taken() -> int:
+        ticket = take(run, erika)
+        hand_commands.type_keys(run.number, 1, ticket, b"x", user=erika)
+        return ticket
+
+    taken()
+    newer: list[int] = []
+    # While it waits for what was typed, somebody takes the keyboard.
+
+    def meanwhile(seconds: float) -> None:
+        if not newer:
+            newer.append(take(run, erika))
+
+    clock = SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=meanwhile)
+    monkeypatch.setattr(hand_commands, "time", clock)
+    answer = client.delete(path)
+    assert answer.status_code == 409
+    assert "did not read all that was typed" in answer.json()["detail"]
+    assert [one["ticket"] for one in run.row.keyboards] == newer, "the newer one stays"
+    monkeypatch.setattr(hand_commands, "time", time)
+    monkeypatch.setattr(hand_commands, "READ_WITHIN", 0.1)
+    ticket = taken()
+    assert client.delete(f"{path}?ticket={newer[0]}").status_code == 204, "that one is gone"
+    assert [one["ticket"] for one in run.row.keyboards] == [ticket]
+    assert client.delete(f"{path}?ticket={ticket}").status_code == 409
+    assert run.row.keyboards == []
+    assert client.delete(path).status_code == 204
 
 
 def test_keys_seen_late_are_typed_and_none_stay(run: Running, erika: User) -> None:

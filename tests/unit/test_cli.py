@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from lab.cli import api, main
+from lab.cli import api, commands, keyboard, main
 from lab.cli.api import Api
 from lab.cli.failing import INVALID, Failed, Unreachable
 from lab.cli.settings import Access, access
@@ -140,3 +142,62 @@ def test_the_command_is_part_of_the_package() -> None:
         isinstance(node, ast.FunctionDef) and node.name == "main"
         for node in ast.parse((ROOT / "lab/cli/main.py").read_text()).body
     )
+
+
+class Typewriter:
+    """A lab where somebody types on the guest of job 1."""
+
+    def __init__(self, *, reads: bool = True) -> None:
+        self.reads = reads
+        self.typed: list[str] = []
+        self.given: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/api/v1/jobs/1/nodes/1/keyboard/")
+        if request.method == "DELETE":
+            self.given.append(request.url.params.get("ticket", "any"))
+            return httpx.Response(204) if self.reads else httpx.Response(409, json={"detail": "not read"})
+        if path == "keys/":
+            self.typed.append(json.loads(request.content)["text"])
+            return httpx.Response(202)
+        return httpx.Response(201, json={"ticket": 7})
+
+
+def test_characters_are_typed_whole_wherever_a_terminal_was_read() -> None:
+    there = Typewriter()
+    with lab(there) as api, keyboard.taken(api, 1, 1) as held:
+        for byte in "žluť €\r".encode():
+            held.type(bytes([byte]))
+    assert there.typed == list("žluť €\r")
+    assert there.given == ["7"], "the one that was taken, and no other"
+
+
+def test_what_was_not_read_fails_the_command_that_typed_it() -> None:
+    there = Typewriter(reads=False)
+    options = Namespace(job=1, text=["ls"], ctrl=None, no_enter=False, show=0, json=False)
+    with lab(there) as api, pytest.raises(Failed, match="not read"):
+        keyboard.type_text(api, options, 1)
+    assert (there.typed, there.given) == (["ls\r"], ["7"])
+
+
+def test_older_jobs_of_a_view_are_listed_whichever_way_the_view_sorts() -> None:
+    asked: list[httpx.QueryParams] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "/views/" in request.url.path:
+            return httpx.Response(200, json={"filters": {"sort": "oldest", "submitter": "erika"}})
+        asked.append(request.url.params)
+        return httpx.Response(200, json={"jobs": [], "next": None})
+
+    options = Namespace(view="old first", before=5, limit=50, json=True, **dict.fromkeys(commands.FILTERS))
+    with lab(answer) as api:
+        commands.list_jobs(api, options)
+        commands.list_jobs(api, Namespace(**vars(options) | {"before": None}))
+    assert [one.get("order") for one in asked] == [None, "oldest"]
+    assert [one.get("submitter") for one in asked] == ["erika", "erika"]
+
+
+def test_the_help_says_who_else_sees_what_is_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main.main(["type", "--help"])
+    assert "others on this machine can see it" in " ".join(capsys.readouterr().out.split())
