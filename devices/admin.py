@@ -85,9 +85,11 @@ class BoardAdmin(ExchangePages, AccessPages):
             has_power=_has_power(obj.pk),
         )
 
-    def history(self, request: HttpRequest, name: str) -> list[Entry]:
+    def history(
+        self, request: HttpRequest, name: str, *, before: int | None = None, limit: int | None = None
+    ) -> list[Entry]:
         user: Any = request.user
-        return seen.board_history(user, name)
+        return seen.board_history(user, name, before=before, limit=limit)
 
     def view_on_site(self, obj: Board) -> str:
         return reverse("devices:board", args=[obj.pk])
@@ -262,9 +264,11 @@ class DeviceTypeAdmin(ExchangePages, AccessPages):
     def steps(self, obj: Any) -> Sequence[Step]:
         return [] if obj.retired_at else [steps.RETIRE_TYPE]
 
-    def history(self, request: HttpRequest, name: str) -> list[Entry]:
+    def history(
+        self, request: HttpRequest, name: str, *, before: int | None = None, limit: int | None = None
+    ) -> list[Entry]:
         user: Any = request.user
-        return seen.device_type_history(user, name)
+        return seen.device_type_history(user, name, before=before, limit=limit)
 
     @admin.display(description="boards", ordering="in_use")
     def boards_in_use(self, obj: Any) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, overload
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -48,8 +49,13 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
         """Return what can be done to it now."""
         raise NotImplementedError
 
-    def history(self, request: HttpRequest, name: str) -> list[Entry]:
-        """Return what happened to it, the newest first, as far as the user may know."""
+    def history(
+        self, request: HttpRequest, name: str, *, before: int | None = None, limit: int | None = None
+    ) -> list[Entry]:
+        """Return what happened to it, the newest first, as far as the user may know.
+
+        Of versions below `before`, at most `limit`; there is an entry for each.
+        """
         raise NotImplementedError
 
     # -- forms --------------------------------------------------------------------------------
@@ -138,7 +144,11 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
         if isinstance(shown, TemplateResponse) and shown.context_data and "adminform" in shown.context_data:
             found = getattr(shown.context_data["adminform"].form, "meanwhile", None)
             if found is not None and obj is not None:
-                entries = [entry for entry in self.history(request, obj.pk) if entry.version in found.since]
+                first = min(found.since)
+                later = self.history(
+                    request, obj.pk, before=found.version + 1, limit=found.version + 1 - first
+                )
+                entries = [entry for entry in later if entry.version in found.since]
                 shown.context_data |= {"meanwhile": entries, "meanwhile_version": found.version}
         return shown
 
@@ -234,7 +244,8 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
             return self._gone(request, object_id)
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
-        page = Paginator(self.history(request, obj.pk), PER_PAGE).get_page(request.GET.get("p"))
+        entries = _Entries(obj.version, partial(self.history, request, obj.pk))
+        page = Paginator(entries, PER_PAGE).get_page(request.GET.get("p"))
         context = {
             **self.admin_site.each_context(request),
             "title": f"History of {obj}",
@@ -260,6 +271,31 @@ class InventoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of Board or
     def _address(self, page: str, obj: Model | None = None) -> str:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
         return reverse(name, args=[quote(obj.pk)] if obj else [], current_app=self.admin_site.name)
+
+
+class _Entries(Sequence[Entry]):
+    """A history, the newest first, of which no more is read than is asked for.
+
+    A board that runs jobs has tens of thousands of entries; `version` is that of the last one.
+    """
+
+    def __init__(self, version: int, read: Callable[..., list[Entry]]) -> None:
+        self._version, self._read = version, read
+
+    def __len__(self) -> int:
+        return self._version
+
+    @overload
+    def __getitem__(self, asked: int) -> Entry: ...
+
+    @overload
+    def __getitem__(self, asked: slice) -> list[Entry]: ...
+
+    def __getitem__(self, asked: int | slice) -> Entry | list[Entry]:
+        if isinstance(asked, int):
+            return self[range(self._version)[asked] : range(self._version)[asked] + 1][0]
+        start, stop, _ = asked.indices(self._version)
+        return self._read(before=self._version + 1 - start, limit=max(0, stop - start))
 
 
 def badge(kind: str, word: str, title: str = "") -> SafeString:

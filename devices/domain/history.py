@@ -80,9 +80,9 @@ def board_history(recorded: Iterable[Recorded], state: Board | None = None) -> l
     return entries
 
 
-def device_type_history(recorded: Iterable[Recorded]) -> list[Entry]:
-    """Tell a device type's stream, in its order."""
-    state, entries = DeviceType(), []
+def device_type_history(recorded: Iterable[Recorded], state: DeviceType | None = None) -> list[Entry]:
+    """Tell a device type's stream, in its order; `state` as for a board."""
+    state, entries = state or DeviceType(), []
     for one in recorded:
         text, changes, why = _type_words(state, one.event)
         entries.append(_entry(one, text, changes, why))

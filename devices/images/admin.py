@@ -68,8 +68,10 @@ class ImageAdmin(InventoryAdmin):
     def steps(self, obj: Any) -> Sequence[Step]:
         return [] if obj.retired_at else [RETIRE]
 
-    def history(self, request: HttpRequest, name: str) -> list[Entry]:
-        return queries.history(name)
+    def history(
+        self, request: HttpRequest, name: str, *, before: int | None = None, limit: int | None = None
+    ) -> list[Entry]:
+        return queries.history(name, before=before, limit=limit)
 
     @admin.display(description="definitions say")
     def use_as(self, obj: Image) -> SafeString:

@@ -87,12 +87,16 @@ def versions(name: str) -> list[VersionView]:
     ]
 
 
-def history(name: str) -> list[Entry]:
-    """What happened to an image, the newest first. Raises `NotFound`."""
+def history(name: str, *, before: int | None = None, limit: int | None = None) -> list[Entry]:
+    """What happened to an image, the newest first; of versions below `before`, at most `limit`.
+
+    Raises `NotFound`.
+    """
     recorded = store.read(domain.stream(name))
     if not recorded:
         raise NotFound(f"There is no image {name!r} in the library.")
-    return image_history(recorded)[::-1]
+    told = image_history(recorded)[::-1]
+    return [one for one in told if before is None or one.version < before][:limit]
 
 
 def _view(row: Image) -> ImageView:

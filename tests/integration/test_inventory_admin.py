@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from devices import board_commands, loading, queries, type_commands
+from devices import board_commands, histories, loading, queries, type_commands
 from devices.domain import board as boards
 from devices.forms import BoardForm
 from devices.models import Board, DeviceType
@@ -300,13 +302,48 @@ def test_history_is_the_event_stream(ada: Client) -> None:
     assert [entry.text for entry in types.context["page"]] == ["registered"]
 
 
-def test_history_comes_in_pages(ada: Client) -> None:
+def test_history_comes_in_pages(ada: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(110):
         board_commands.set_board_health("b1", "good", f"check {number}", actor="lab")
+    read: list[int] = []
+    recorded = type(store)._recorded
+
+    def counted(self: Any, row: Any) -> Any:
+        read.append(row.version)
+        return recorded(self, row)
+
+    monkeypatch.setattr(type(store), "_recorded", counted)
     first = ada.get(f"{BOARDS}b1/history/")
-    assert len(first.context["page"]) == 100
+    assert [entry.version for entry in first.context["page"]] == list(range(111, 11, -1))
+    assert set(read) <= set(range(11, 112)), "of older ones at most what tells the oldest of the page"
     last = ada.get(f"{BOARDS}b1/history/?p=2")
+    assert [entry.version for entry in last.context["page"]] == list(range(11, 0, -1))
     assert [entry.text for entry in last.context["page"]][-1] == "registered"
+    assert "111 events" in text(last)
+    # Who edits while somebody else does is shown what came after the page that he saw.
+    address = f"{BOARDS}b1/change/"
+    form = form_of(ada, address) | {"description": "mine"}
+    board_commands.change_board("b1", site="rack-9", actor="lab")
+    read.clear()
+    (entry,) = ada.post(address, form).context["meanwhile"]
+    assert (entry.version, str(entry.changes[0])) == (112, "site: default → rack-9")
+    assert set(read) <= {112, 1}
+
+
+def test_a_long_history_of_a_type_is_read_no_further_than_it_is_told(
+    ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(histories, "STEP", 2)
+    for number in range(20):
+        type_commands.change_device_type("kvm", description=f"the {number}.", actor="lab")
+    whole = queries.device_type_history("kvm")
+    for before, limit in ((None, 3), (15, 3), (3, 5), (1, 5)):
+        told = queries.device_type_history("kvm", before=before, limit=limit)
+        assert told == [one for one in whole if before is None or one.version < before][:limit]
+    with CaptureQueriesContext(connection) as asked:
+        (last,) = queries.device_type_history("kvm", limit=1)
+    assert [str(change) for change in last.changes] == ["description: the 18. → the 19."]
+    assert all("LIMIT" in one["sql"] for one in asked if "es_event" in one["sql"])
 
 
 def test_device_types_are_added_changed_and_retired(ada: Client) -> None:
