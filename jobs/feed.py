@@ -6,6 +6,7 @@ lies behind everything that was looked at, shown or not, so nothing is skipped a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -35,20 +36,18 @@ def feed(
     access.require_reading(user)
     recorded = store.read_all(after=after, limit=limit)
     wanted = [one for one in recorded if not types or one.event.type in types]
-    reader = Reader(user)
+    reader = Reader(user, wanted)
     events = [row for one in wanted if (row := reader.row(one)) is not None]
     position = recorded[-1].position if recorded else after
     return {"events": events, "position": position, "more": len(recorded) == limit}
 
 
 class Reader:
-    """Whoever reads, and what was found out while one answer is made: for events that were read before, and
-    not to be kept.
-    """
+    """Whoever reads, and what is to be known for one answer: for these events, and not to be kept."""
 
-    def __init__(self, user: queries.User) -> None:
+    def __init__(self, user: queries.User, events: Iterable[Recorded]) -> None:
         self._user = user
-        self._jobs: dict[int, dict[int, str] | None] = {}
+        self._events = events
 
     @cached_property
     def _sight(self) -> Sight:
@@ -59,10 +58,10 @@ class Reader:
         return seen.without_config(self._user)
 
     def row(self, one: Recorded) -> JsonObject | None:
-        """Return an event as it is told, None if it is not."""
+        """Return one of the events as it is told, None if it is not."""
         kind, _, name = one.stream.partition("/")
         if kind == "job":
-            names = self._nodes(int(name))
+            names = self._nodes.get(int(name))
             if names is None:
                 return None
             return _told(one, data=msgspec.to_builtins(one.event), text=describe(one.event, names))
@@ -76,13 +75,15 @@ class Reader:
                 data = seen.public_data(one.event.type, data)
         return _told(one, data=data, text="")
 
-    def _nodes(self, number: int) -> dict[int, str] | None:
-        """Return the names of a job's nodes; None: it is not for this reader."""
-        if number not in self._jobs:
-            visible = number in self._sight.those_seen([number])
-            nodes = Node.objects.filter(job=number).values_list("index", "name")
-            self._jobs[number] = dict(nodes) if visible else None
-        return self._jobs[number]
+    @cached_property
+    def _nodes(self) -> dict[int, dict[int, str]]:
+        """The names of the nodes of those jobs that are for this reader."""
+        streams = (one.stream.partition("/") for one in self._events)
+        numbers = {int(name) for kind, _, name in streams if kind == "job"}
+        found: dict[int, dict[int, str]] = {number: {} for number in self._sight.those_seen(numbers)}
+        for job, index, name in Node.objects.filter(job__in=list(found)).values_list("job", "index", "name"):
+            found[job][index] = name
+        return found
 
 
 def _told(one: Recorded, *, data: JsonObject, text: str) -> JsonObject:

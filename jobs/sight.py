@@ -48,7 +48,8 @@ class Sight:
 
     def those_seen(self, numbers: Iterable[int]) -> set[int]:
         """Those of these jobs that this person may know of."""
-        return {row.id for row in Job.objects.filter(pk__in=list(numbers)) if self.sees(row)}
+        rows = Job.objects.filter(pk__in=list(numbers)).only(*NEEDED)
+        return {row.id for row in rows if self.sees(row)}
 
     def sets(self) -> list[Q]:
         """The jobs that are seen, as sets that each can be read along an index; their union is meant."""

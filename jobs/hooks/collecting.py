@@ -67,13 +67,14 @@ def collect() -> int:
 def _wanted(hook: Hook, events: list[Recorded], subjects: list[webhooks.Subject]) -> Found:
     user = hook.user
     assert isinstance(user, User)
-    telling = feed.Reader(user)
-    chosen, ended = list[tuple[Recorded, int | None]](), False
+    wanted, ended = list[tuple[Recorded, int | None]](), False
     for one, subject in zip(events, subjects, strict=True):
-        if webhooks.wanted(hook.wishes, user.get_username(), subject) and telling.row(one) is not None:
-            chosen.append((one, subject.job))
+        if webhooks.wanted(hook.wishes, user.get_username(), subject):
+            wanted.append((one, subject.job))
         if hook.job is not None and subject.job == hook.job and one.event.type == "job.finished":
             ended = True
+    telling = feed.Reader(user, [one for one, _ in wanted])
+    chosen = [(one, job) for one, job in wanted if telling.row(one) is not None]
     return Found(hook=hook, position=events[-1].position, events=chosen, done=ended)
 
 

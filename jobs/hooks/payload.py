@@ -60,7 +60,7 @@ def body(message: HookMessage) -> bytes | None:
             {"type": TEST, "timestamp": timezone.now().isoformat(timespec="seconds"), "data": said}
         )
     recorded = store.read_all(after=message.position - 1, limit=1)
-    event = feed.Reader(hook.user).row(recorded[0]) if recorded else None
+    event = feed.Reader(hook.user, recorded).row(recorded[0]) if recorded else None
     if event is None:
         return None
     told = _encoded(hook, hook.user, event)

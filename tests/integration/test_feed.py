@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from websockets.exceptions import ConnectionClosed
 
 from devices import board_commands
@@ -60,6 +62,24 @@ def test_how_boards_are_reached_is_for_who_keeps_them(client: Client) -> None:
     assert "192.0.2" not in json.dumps(follow(client))
     client.force_login(make_user("boss", is_staff=True, is_superuser=True))
     assert "192.0.2.77" in json.dumps(follow(client))
+
+
+@pytest.mark.django_db
+def test_an_answer_about_many_jobs_asks_as_little_as_one_about_a_few(client: Client) -> None:
+    make_inventory("alpha")
+    erika = make_user()
+
+    def questions() -> int:
+        with CaptureQueriesContext(connection) as asked:
+            assert len(client.get(FEED, {"type": "job.submitted"}).json()["events"]) == len(numbers)
+        return len(asked)
+
+    numbers = [submit(erika)]
+    few = questions()
+    numbers += [submit(erika) for _ in range(5)]
+    assert questions() == few
+    told = client.get(FEED, {"type": "job.submitted"}).json()["events"]
+    assert [one["stream"] for one in told] == [f"job/{number}" for number in numbers]
 
 
 @pytest.mark.django_db
