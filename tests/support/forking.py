@@ -1,8 +1,10 @@
 """The process behind `tests.support.forks`: ``python -m tests.support.forking FD``.
 
 A request on its socket is the URL of a database, with two descriptors: a socket that listens, and a log. It
-forks, and the child does what ``manage.py web_server`` does. Answers are ``started PID 0`` and, later,
-``ended PID STATUS``. When nobody holds the other end any more, it ends, with all its children.
+forks, and the child does what ``manage.py web_server`` does. Without descriptors it is ``signal PID NUMBER``:
+as only this process waits for the server, only here is it sure that the number is still the server's. Its
+answers are ``started PID 0`` and, later, ``ended PID STATUS``. When nobody holds the other end any more, it
+ends, with all its children.
 """
 
 from __future__ import annotations
@@ -81,6 +83,11 @@ def run(control: socket.socket) -> None:
                 request, descriptors, _, _ = socket.recv_fds(control, LONGEST, 2)
                 if not request:
                     return
+                if not descriptors:
+                    _, wanted, number = request.decode().split()
+                    if int(wanted) in children:
+                        os.kill(int(wanted), int(number))
+                    continue
                 if (pid := os.fork()) == 0:
                     control.close()
                     child(request.decode(), *descriptors)

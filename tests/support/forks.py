@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import signal
 import socket
 import subprocess
@@ -51,6 +50,11 @@ class Forks:
                 raise subprocess.TimeoutExpired(f"web server {pid}", timeout or 0) from None
         return self.ended[pid]
 
+    def send(self, pid: int, number: signal.Signals) -> None:
+        """Signal a server, if it has not ended: the process that forks knows, and nobody else can in time."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it takes its servers along
+            self._control.send(f"signal {pid} {int(number)}".encode())
+
     def close(self) -> None:
         self._control.close()
         self._process.wait(30)
@@ -85,6 +89,4 @@ class Fork:
         return self._forks.wait(self.pid, timeout)
 
     def _send(self, number: signal.Signals) -> None:
-        if self.pid not in self._forks.ended:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+        self._forks.send(self.pid, number)
