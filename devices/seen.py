@@ -55,6 +55,12 @@ def known(viewer: Actor, boards: Iterable[BoardView]) -> list[BoardView]:
     return [_of_known_vms(one, closed) for one in boards if one.name not in closed.boards]
 
 
+def all_and_known(viewer: Actor) -> tuple[list[BoardView], list[BoardView]]:
+    """All boards in use, to plan with, and those that the viewer may know of, to show: read once."""
+    every = queries.board_list()
+    return every, known(viewer, every)
+
+
 def names(viewer: Actor) -> tuple[list[str], list[str]]:
     """The names of the boards in use, and of the types of boards: for what offers a choice of them."""
     access.require_reading(viewer)

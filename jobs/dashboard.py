@@ -13,7 +13,6 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 
-from devices import queries as inventory
 from devices import seen
 from devices.reservations import Stretch, held_since, out_lately, out_of_use, used
 from devices.seen import BoardView
@@ -110,8 +109,7 @@ class Dashboard:
 
 def dashboard(user: queries.User, now: float, *, mine: bool = False) -> Dashboard:
     """Return the lab as the user may see it at a time, seconds since the epoch; with `mine` only own jobs."""
-    every = inventory.board_list()
-    boards = seen.known(user, every)
+    every, boards = seen.all_and_known(user)
     table = board_pages.board_rows(user, boards)
     whose: queries.Filters = {"submitter": user.get_username()} if mine else {}
     busy = used(now - DAY, now)

@@ -114,6 +114,14 @@ def _vms() -> QuerySet[Node]:
     return Node.objects.filter(index__gt=0)
 
 
+def all_boards() -> list[inventory.BoardView]:
+    """The boards that are not retired, as scheduling sees them: to plan with, not to show.
+
+    When a job starts depends on boards that its reader may not know of.
+    """
+    return inventory.boards_for_scheduling()
+
+
 def candidates(boards: Iterable[inventory.BoardView] | None = None) -> list[Candidate]:
     """The boards that are not retired; those that are given, where somebody has read them already."""
     return [

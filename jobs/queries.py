@@ -16,7 +16,6 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db.models import Max, Q, QuerySet
 
 from devices import access
-from devices import queries as inventory
 from jobs import console_log, console_search, estimates, lab_view, rows, search
 from jobs.console_search import Found
 from jobs.domain import estimating, scheduling
@@ -236,7 +235,7 @@ def waiting_for(viewer: Actor, row: Job) -> JsonObject:
     asks = lab_view.waiting(row)
     boards = [
         one
-        for one in inventory.boards_for_scheduling()
+        for one in lab_view.all_boards()
         if one.device_type == row.host_type or one.name == row.pinned_board
     ]
     queue = lab_view.waiting_jobs([row.host_type])
@@ -254,7 +253,7 @@ def with_estimates(listed: list[JsonObject]) -> list[JsonObject]:
     if not types:
         return listed
     queue = lab_view.waiting_jobs(types, most=estimating.MOST_AHEAD)
-    starts = estimates.expected_starts(queue, inventory.boards_for_scheduling(), time.time())
+    starts = estimates.expected_starts(queue, lab_view.all_boards(), time.time())
     return [{**one, "expected_start": rows.moment(starts.get(one["id"]))} for one in listed]
 
 

@@ -11,8 +11,7 @@ from typing import Any
 from django.db.models import Q
 
 from devices import access
-from devices import queries as inventory
-from devices.queries import BoardView
+from devices.seen import BoardView
 from jobs import estimates, lab_view, queries, rows
 from jobs.domain import reasons, scheduling
 from jobs.domain.scheduling import Refusal, Waiting
@@ -72,7 +71,7 @@ def queue(
     first = [one.job for one in asked if not submitter or one.submitter == submitter]
     seen = queries.seen(user, Q(pk__in=first[: 5 * limit]))
     shown = [one for one in asked if one.job in seen][:limit]
-    every = inventory.boards_for_scheduling() if boards is None else boards
+    every = lab_view.all_boards() if boards is None else boards
     plan = scheduling.plan(waiting, lab_view.candidates(every)).without(access.hidden(user).boards)
     starts = estimates.expected_starts(waiting, every, time.time() if now is None else now)
     return Queue(
