@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, TypedDict, TypeVar
 
 import msgspec
@@ -250,10 +251,10 @@ def waiting_for(viewer: Actor, row: Job) -> JsonObject:
 def with_estimates(listed: list[JsonObject]) -> list[JsonObject]:
     """Return rows of a list of jobs, with when those that wait will start, where that can be told."""
     types = {one["host_type"] for one in listed if one["state"] == "queued"}
-    if not types:
-        return listed
-    queue = lab_view.waiting_jobs(types, most=estimating.MOST_AHEAD)
-    starts = estimates.expected_starts(queue, lab_view.all_boards(), time.time())
+    starts: dict[int, datetime] = {}
+    if types:
+        queue = lab_view.waiting_jobs(types, most=estimating.MOST_AHEAD)
+        starts = estimates.expected_starts(queue, lab_view.all_boards(), time.time())
     return [{**one, "expected_start": rows.moment(starts.get(one["id"]))} for one in listed]
 
 

@@ -31,7 +31,6 @@ def summary(row: Job) -> JsonObject:
         "finished_at": moment(row.finished_at),
         "cancel": row.cancel,
         "hold": row.hold,
-        "expected_start": None,
         "resubmitted_from": row.resubmitted_from,
         "counts": {
             "pass": row.passed,

@@ -52,7 +52,7 @@ class Cancel(TypedDict):
 
 
 class Job(TypedDict):
-    """A job as lists show it."""
+    """A job as lists and all that tells of jobs show it."""
 
     id: int
     name: str
@@ -72,17 +72,22 @@ class Job(TypedDict):
     finished_at: str | None
     cancel: Cancel | None
     hold: Held | None
+    resubmitted_from: int | None
+    counts: Counts
+
+
+class EstimatedJob(Job):
+    """A job, and when it starts."""
+
     expected_start: str | None
     """Of a queued job: when it will start, by how long jobs of the names before it usually take on boards of
     the type. Null where that cannot be told."""
-    resubmitted_from: int | None
-    counts: Counts
 
 
 class Jobs(TypedDict):
     """A page of the list; `next` is the address of the following one."""
 
-    jobs: list[Job]
+    jobs: list[EstimatedJob]
     next: str | None
 
 
@@ -234,7 +239,7 @@ class Running(TypedDict):
     since: float
 
 
-class WholeJob(Job):
+class WholeJob(EstimatedJob):
     """Everything that is known of a job; `position` is where a later request may go on with ``after``."""
 
     waiting: list[Waiting]

@@ -12,11 +12,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from devices import board_commands, type_commands
-from jobs import commands, estimates, hand_commands, queries
+from jobs import commands, estimates, hand_commands, queries, rows
 from jobs.domain import estimating
 from jobs.domain.scheduling import Waiting
 from jobs.models import Job, Phase
 from jobs.recorder import Recorder
+from jobs.result_document import result_document
 from jobs.terminal import Screen
 from jobs.terminal_pages import job_page
 from tests.support import jobs
@@ -157,3 +158,16 @@ def test_a_list_reads_no_more_of_the_queue_than_it_tells_of(
     queries.with_estimates([{**one, "host_type": "other"} for one in listed])
     queries.with_estimates([{**one, "state": "finished"} for one in listed])
     assert asked[1:] == [[]]
+
+
+def test_only_who_looks_for_it_says_when_a_job_starts(client: Client, erika: User) -> None:
+    one, other = jobs.submit(erika), jobs.submit(erika)
+    assert "expected_start" not in rows.summary(Job.objects.get(pk=one))
+    assert "expected_start" not in result_document(one)["job"]
+    compared = client.get(f"/api/v1/compare/{one}/{other}/")
+    assert compared.status_code == 200
+    assert "expected_start" not in compared.json()["a"]
+    commands.request_cancel(one, "enough", user=erika, cause="test")
+    listed = client.get("/api/v1/jobs/").json()["jobs"]
+    assert [row["expected_start"] for row in listed] == [None, None]
+    assert client.get(f"/api/v1/jobs/{one}/").json()["expected_start"] is None
