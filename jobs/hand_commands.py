@@ -16,6 +16,7 @@ from jobs.commands import retried
 from jobs.domain import hand_rules
 from jobs.domain import job as life
 from jobs.domain.hands import Keyboard
+from jobs.hand_projections import HELD
 from jobs.loading import load_job
 from jobs.models import Job as JobRow
 from jobs.models import KeyboardInput, Phase
@@ -154,6 +155,8 @@ def hold_job(
 
     def once() -> None:
         job, version = load_job(number)
+        kinds = Phase.objects.filter(job=number, node=0, phase__in=("close", HELD))
+        phases = set(kinds.values_list("phase", flat=True))
         events = hand_rules.hold(
             job,
             user=name,
@@ -162,7 +165,8 @@ def hold_job(
             if_failed=if_failed,
             longest=int(settings.LABBOOK["MAX_HOLD"]),
             at=time.time(),
-            cleaning=Phase.objects.filter(job=number, node=0, phase="close").exists(),
+            cleaning="close" in phases,
+            held=HELD in phases,
         )
         _append(number, version, events, Meta(actor=name, cause=cause))
 

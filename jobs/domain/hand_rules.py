@@ -79,10 +79,12 @@ def hold(
     longest: int,
     at: float,
     cleaning: bool,
+    held: bool = False,
 ) -> list[Event]:
     """Have a job held when its work is done; one that is held already, until so many seconds from now.
 
-    `cleaning`: whether its clean-up has begun, which nothing holds up.
+    `cleaning`: whether its clean-up has begun, which nothing holds up. `held`: whether it has been held; once
+    it was let go its worker is on the way to the clean-up, and may not have heard of it yet.
     """
     if not job.exists:
         raise NotFound(f"there is no {job}")
@@ -91,6 +93,8 @@ def hold(
         raise Rejected(f"{job} {state}: it cannot be held any more")
     if cleaning:
         raise Rejected(f"{job} is being cleaned up: it cannot be held any more")
+    if held and job.hold is None:
+        raise Rejected(f"{job} has been let go: it cannot be held any more")
     if not SHORTEST_HOLD <= seconds <= longest:
         raise Rejected(
             f"a job can be held for {_minutes(SHORTEST_HOLD)} to {_minutes(longest)}, not {_minutes(seconds)}"

@@ -80,10 +80,10 @@ class Holding:
             why = ""
             while not why:
                 hands.wait(LOOK_EVERY)
-                now, until = journal.now(), self._until(until)
+                now, until = journal.now(), self._until(begun, until)
                 if now >= until:
                     hands.look()  # somebody may have asked for more since the last look
-                    until = self._until(until)
+                    until = self._until(begun, until)
                 wish = hands.wish
                 if self._run.canceled:
                     why = f"canceled: {self._run.cancel_reason}"
@@ -97,10 +97,13 @@ class Holding:
                     why = "its time is over"
         journal.facts(HoldEnded(reason=why, at=journal.now()))
 
-    def _until(self, known: float) -> float:
+    def _until(self, begun: float, known: float) -> float:
         """Return when the hold ends as far as people have said, or else what is known."""
         wish = self._run.hands.wish
-        return known if wish is None or wish.until is None else wish.until
+        if wish is None:
+            return known
+        # What was asked for while the hold began is not known yet to have begun, and counts from there.
+        return begun + wish.seconds if wish.until is None else wish.until
 
     def _open_shell(self, stack: ExitStack) -> None:
         """Give people a shell on the host, where it still answers."""

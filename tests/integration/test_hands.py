@@ -250,6 +250,20 @@ def test_what_is_asked_for_while_a_hold_begins_is_what_holds(run: Running, erika
     assert started == HoldStarted(until=now + 3600, at=now)
 
 
+def test_a_job_that_was_let_go_is_not_held_again_before_its_worker_hears_of_it(
+    run: Running, erika: User
+) -> None:
+    hand_commands.hold_job(run.number, 600, user=erika, cause="test")
+    hand_commands.release_job(run.number, user=erika, cause="test")
+    hand_commands.hold_job(run.number, 900, user=erika, cause="test")  # it had not begun
+    now = time.time()
+    run.writer.report(HoldStarted(until=now + 900, at=now))
+    run.writer.flush()
+    hand_commands.release_job(run.number, user=erika, cause="test")
+    with pytest.raises(Rejected, match="has been let go: it cannot be held any more"):
+        hand_commands.hold_job(run.number, 3600, user=erika, cause="test")
+
+
 def test_a_job_that_is_being_cleaned_up_cannot_be_held(run: Running, erika: User) -> None:
     run.writer.report(PhaseStarted(node=0, phase="close", what="leave the host", at=time.time()))
     run.writer.flush()

@@ -52,6 +52,33 @@ def test_what_is_asked_for_at_the_last_moment_holds_the_run_on(monkeypatch: pyte
     assert ended.at >= 4000
 
 
+def test_a_hold_that_was_let_go_and_asked_for_anew_as_it_began_lasts_as_long_as_the_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(holding, "LOOK_EVERY", 0)
+    hands = Hands()
+    facts: list[object] = []
+
+    def fact(one: object) -> None:
+        facts.append(one)
+        hands.want(replace(wish(None), seconds=3600))
+
+    clock = iter(range(1000, 9000, 100))
+    hands.want(wish(None))
+    run = SimpleNamespace(
+        hands=hands,
+        journal=SimpleNamespace(now=lambda: float(next(clock)), facts=fact),
+        superseded=False,
+        canceled=False,
+        failed=False,
+    )
+    arrival = SimpleNamespace(machine=SimpleNamespace(quiet=lambda: None), connected=False)
+    Holding(cast(Any, run), cast(Any, arrival)).hold()
+    ended = facts[-1]
+    assert isinstance(ended, HoldEnded)
+    assert ended.at >= 4600
+
+
 def test_a_hold_that_is_wanted_for_a_failure_only_just_as_it_begins_ends() -> None:
     hands = Hands()
     facts: list[object] = []
