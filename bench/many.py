@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
@@ -20,7 +21,7 @@ from django.db import models, transaction
 from devices import board_commands, type_commands
 from devices.models import Span
 from jobs import console_log, search
-from jobs.models import Job, JobSearch, Node, Result
+from jobs.models import Job, JobSearch, Node, Result, Tally
 
 BATCH = 5_000
 USERS, NAMES, TYPES = 50, 1_000, 10
@@ -48,19 +49,29 @@ def copies(
 
 def fill_jobs(total: int) -> None:
     numbers = range(3, total + 1)
-    begun = Job.objects.get(pk=1).submitted_at
+    first = Job.objects.get(pk=1)
+    begun = first.submitted_at
+    had: Counter[str] = Counter()
+    tally: dict[int, Counter[str]] = defaultdict(Counter)
 
     def when(number: int) -> datetime:
         return begun - timedelta(seconds=total - number)
 
     def span(number: int) -> Span:
         since = when(number).timestamp() + 2
-        until = since + 58 + number % 440
-        return Span(board=f"board-{number % 500:03d}", kind="job", job=number, since=since, until=until)
+        seconds = 58 + number % 440
+        board = f"board-{number % 500:03d}"
+        before, had[board] = had[board], had[board] + seconds
+        return Span(
+            board=board, kind="job", job=number, since=since, until=since + seconds, had_before=before
+        )
 
     def job(number: int) -> dict[str, Any]:
         failed = number % 7 == 0
         at = when(number)
+        ended = at + timedelta(seconds=60 + number % 440)
+        if public := number % 10 != 3:
+            tally[int(ended.timestamp() // 60)].update(passed=first.passed, failed=failed)
         return {
             "id": number,
             "name": f"nightly {number % NAMES}",
@@ -69,11 +80,12 @@ def fill_jobs(total: int) -> None:
             "host_type": f"type-{number % TYPES}",
             "outcome": "incomplete" if number % 11 == 0 else "complete",
             "failed": int(failed),
-            "public": int(number % 10 != 3),
-            "visibility": "public" if number % 10 != 3 else "personal",
+            "went_wrong": int(failed or number % 11 == 0),
+            "public": int(public),
+            "visibility": "public" if public else "personal",
             "submitted_at": at,
             "started_at": at + timedelta(seconds=2),
-            "finished_at": at + timedelta(seconds=60 + number % 440),
+            "finished_at": ended,
         }
 
     def words(number: int) -> dict[str, Any]:
@@ -84,6 +96,9 @@ def fill_jobs(total: int) -> None:
     own = JobSearch.objects.get(pk=1).words
     store(copies(Job, numbers, job, id=1))
     store(span(number) for number in numbers)
+    store(
+        Tally(minute=minute, passed=sums["passed"], failed=sums["failed"]) for minute, sums in tally.items()
+    )
     store(copies(JobSearch, numbers, words, job=1))
     store(copies(Node, numbers, lambda number: {"job_id": number}, job=1))
     case = Result.objects.filter(job=1).order_by("version").values("version")[:1]

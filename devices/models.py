@@ -117,6 +117,9 @@ class Span(models.Model):
     """In seconds since the epoch, as `until`: databases add up numbers, and each has its own idea of time."""
     until = models.FloatField(default=FOREVER)
     """`FOREVER`: it lasts."""
+    had_before = models.FloatField(default=0.0)
+    """Of a job's: for how many seconds jobs had had the board before, ever. So the use of a board within any
+    window is told by its first and its last row there."""
     reason = models.TextField(blank=True)
     """Why it was out of use, what the errand was, or why it was given back where that is worth words."""
     begun_by = models.CharField(max_length=150, blank=True)
@@ -125,7 +128,8 @@ class Span(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["board", "kind", "until"], name="span_board"),
+            # The last two are only read: strips of many boards then need no rows.
+            models.Index(fields=["board", "kind", "until", "since", "job"], name="span_board"),
             models.Index(fields=["until"], name="span_until"),
             # Few among those of jobs: what went out of use lately, and what came back.
             models.Index(fields=["since"], name="span_out_since", condition=~models.Q(kind="job")),

@@ -156,7 +156,21 @@ def _draw_spans(
             why = {"reason": event.reason} if isinstance(event, BoardReleased) else {}
             lasting.filter(kind=old[0]).update(until=at, ended_by=actor, **why)
         if new is not None:
-            Span.objects.create(board=name, kind=new[0], job=new[1], since=at, reason=new[2], begun_by=actor)
+            Span.objects.create(
+                board=name,
+                kind=new[0],
+                job=new[1],
+                since=at,
+                had_before=_had(name) if new[0] == "job" else 0.0,
+                reason=new[2],
+                begun_by=actor,
+            )
+
+
+def _had(name: str) -> float:
+    """Return for how many seconds jobs have had a board that none has now."""
+    last = Span.objects.filter(board=name, kind="job").order_by("-until", "-id").first()
+    return 0.0 if last is None else last.had_before + (last.until - last.since)
 
 
 def install() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,6 @@ from devices.domain.layers import Layer, Setting, merged, settings, traced
 from devices.domain.parse_config import BadConfig, checked_board_config, checked_vm_type_config
 from devices.histories import board_history, device_type_history
 from devices.models import Board, DeviceType
-from devices.states import board_state
 from lab.kernel.errors import NotFound
 
 __all__ = [
@@ -46,6 +45,18 @@ __all__ = [
 
 SHOWN = ("runs", "health")
 """Keys of the configuration that views tell about."""
+NOT_SHOWN = (
+    "access",
+    "registered_at",
+    "changed_at",
+    "offline_since",
+    "health_since",
+    "errand_until",
+    "retired_at",
+)
+"""Fields that views need not read: for 500 boards a third of the time."""
+CLOSED = ("retired", "reserved", "quarantined", "offline")
+"""States in which not even its health check can have a board."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,16 +156,20 @@ def names_in_use() -> tuple[list[str], list[str]]:
     return list(_in_use().values_list("name", flat=True)), list(types.values_list("name", flat=True))
 
 
-def board_list(*, retired: bool = False) -> list[BoardView]:
-    """All boards by name, for people; with `retired` also those that are out of the inventory."""
+def board_list(*, retired: bool = False, device_type: str = "") -> list[BoardView]:
+    """All boards, or those of a type, by name, for people; with `retired` also those that are out of the
+    inventory.
+    """
     rows = Board.objects.order_by("name") if retired else _in_use()
-    return _views(rows)
+    return _views(rows.filter(device_type=device_type) if device_type else rows)
 
 
 def board(name: str) -> BoardView:
     """One board. Raises `NotFound`."""
-    (view,) = _views([_board(name)])
-    return view
+    found = _views(Board.objects.filter(pk=name))
+    if not found:
+        raise NotFound(f"There is no board {name!r}.")
+    return found[0]
 
 
 def board_types() -> list[BoardTypeView]:
@@ -304,10 +319,10 @@ def _type(name: str) -> DeviceType:
     return row
 
 
-def _views(rows: Iterable[Board]) -> list[BoardView]:
+def _views(rows: QuerySet[Board]) -> list[BoardView]:
     known = all_types()
     bases = {name: merged(types.layers(chain_of(name, known))) for name in known}
-    return [_view(row, _shown_config(row, known, bases)) for row in rows]
+    return [_view(row, _shown_config(row, known, bases)) for row in rows.defer(*NOT_SHOWN)]
 
 
 def _shown_config(
@@ -335,7 +350,7 @@ def _view(row: Board, effective: Mapping[str, Any]) -> BoardView:
         health=row.health,
         health_reason=row.health_reason,
         health_job=row.health_job,
-        closed=board_state(row).closed,
+        closed=row.refusal if row.state in CLOSED else "",
         check=row.check_reason,
         check_job=row.check_job,
         checked_at=row.checked_at,

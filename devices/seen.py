@@ -43,9 +43,9 @@ TYPES_NAMED = ("device_type", "base")
 # -- boards --------------------------------------------------------------------------------------
 
 
-def boards(viewer: Actor, *, retired: bool = False) -> list[BoardView]:
-    """All boards by name; with `retired` also those that are out of the inventory."""
-    return known(viewer, queries.board_list(retired=retired))
+def boards(viewer: Actor, *, retired: bool = False, device_type: str = "") -> list[BoardView]:
+    """All boards, or those of a type, by name; with `retired` also those that are out of the inventory."""
+    return known(viewer, queries.board_list(retired=retired, device_type=device_type))
 
 
 def known(viewer: Actor, boards: Iterable[BoardView]) -> list[BoardView]:

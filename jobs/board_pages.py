@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,14 +16,19 @@ from typing import Any
 from django.db.models import Q
 
 from devices.queries import BoardView
-from devices.reservations import ERRAND, HELD, Stretch, held_since, stretches, used
+from devices.reservations import ERRAND, HELD, Stretch, lasts, times, used
 from jobs import queries, rows
-from jobs.domain.strips import Block, Path, strip
+from jobs.domain.strips import Path, strip
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 MOST = 100
 """Boards on one page."""
+Happened = dict[str, list[tuple[float, float]]]
+"""When each kind of stretch began and ended on a board; those of jobs are named by `BY_JOBS`."""
+BY_JOBS = ("used", "fail", "run")
+DRAWN_AS = {ERRAND: "hand", "quarantined": "kept", "unhealthy": "kept"}
+"""As what of `jobs.domain.strips.KINDS`; others by their own name."""
 _BY_JOB = re.compile(r"reserved for job \d+")
 
 
@@ -94,41 +100,45 @@ def strips(user: queries.User, boards: Collection[str], start: float, end: float
 
     Of jobs that the user may not see it shows that they had the board, not what came of them.
     """
-    found: dict[str, list[Stretch]] = {name: [] for name in boards}
-    for one in stretches(boards, start):
-        found[one.board].append(one)
-    numbers = held_since(start, boards).values("job")
-    well = queries.went_well(user, Q(pk__in=numbers)) if any(found.values()) else {}
-    return {name: _strip(name, had, well, start, end) for name, had in found.items()}
+    wrong = queries.went_wrong(user, boards, start)
+    found: dict[str, Happened] = {name: defaultdict(list) for name in boards}
+    for board, kind, job, since, until in times(boards, start):
+        what = kind
+        if kind == HELD:
+            what = "run" if lasts(until) else "fail" if job in wrong else "used"
+        if since < start:
+            since = start
+        if until > end:
+            until = end
+        if since < until:
+            found[board][what].append((since, until))
+    return {name: _strip(name, happened, start, end) for name, happened in found.items()}
 
 
-def _strip(name: str, had: Sequence[Stretch], well: Mapping[int, bool], start: float, end: float) -> Strip:
-    blocks = [Block(kind=kind_of(one, well), since=one.since, until=one.until) for one in had]
-    held = [one for one in had if one.kind == HELD]
-    used = sum(max(0.0, min(one.until, end) - max(one.since, start)) for one in held)
-    share = min(1.0, used / (end - start))
-    failed = sum(one.kind == "fail" for one in blocks)
+def _strip(name: str, happened: Happened, start: float, end: float) -> Strip:
+    held = [one for kind in BY_JOBS for one in happened.get(kind, ())]
+    share = min(1.0, sum(until - since for since, until in held) / (end - start))
+    failed = len(happened.get("fail", ()))
     label = f"{name}: {round(100 * share)} % used by {len(held)} job{'' if len(held) == 1 else 's'}"
     if failed:
         label += f", {failed} failed"
-    if out := sorted({one.kind for one in had if one.kind not in (HELD, ERRAND)}):
+    if out := sorted(kind for kind in happened if kind not in BY_JOBS and kind != ERRAND):
         label += f"; {' and '.join(out)} for a time"
-    if any(one.kind == ERRAND for one in had):
+    if ERRAND in happened:
         label += "; tested or switched by hand"
+    drawn: Happened = {}
+    for kind, one in happened.items():
+        drawn.setdefault(DRAWN_AS.get(kind, kind), []).extend(one)
     return Strip(
-        paths=tuple(strip(blocks, start, end)), share=share, count=len(held), failed=failed, label=label
+        paths=tuple(strip(drawn, start, end)), share=share, count=len(held), failed=failed, label=label
     )
 
 
-def kind_of(one: Stretch, well: Mapping[int, bool]) -> str:
-    """Return as what a stretch is drawn: one of `jobs.domain.strips.KINDS`."""
-    if one.kind == ERRAND:
-        return "hand"
+def kind_of(one: Stretch, wrong: Collection[int]) -> str:
+    """Return as what a stretch is drawn, if these jobs did not go well: one of `jobs.domain.strips.KINDS`."""
     if one.kind != HELD:
-        return "offline" if one.kind == "offline" else "kept"
-    if one.lasts:
-        return "run"
-    return "used" if well.get(one.job or 0, True) else "fail"
+        return DRAWN_AS.get(one.kind, one.kind)
+    return "run" if one.lasts else "fail" if one.job in wrong else "used"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +158,11 @@ def told_stretches(user: queries.User, found: Sequence[Stretch]) -> list[ToldStr
     """Return stretches with their jobs, as far as the user may see them."""
     numbers = {one.job for one in found if one.job is not None}
     seen = queries.seen(user, Q(pk__in=numbers)) if numbers else {}
-    well = {number: job.outcome != "incomplete" and not job.failed for number, job in seen.items()}
+    wrong = {number for number, job in seen.items() if job.outcome == "incomplete" or job.failed}
     return [
         ToldStretch(
             stretch=one,
-            kind=kind_of(one, well),
+            kind=kind_of(one, wrong),
             job=rows.summary(seen[one.job]) if one.job in seen else None,
             seconds=None if one.lasts else one.until - one.since,
         )

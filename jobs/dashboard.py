@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Sum
 
 from devices import seen
-from devices.reservations import Stretch, held_since, out_lately, out_of_use, used
+from devices.reservations import Stretch, out_lately, out_of_use, used
 from devices.seen import BoardView
 from jobs import board_pages, queries, waiting
 from jobs.board_pages import DAY, BoardRow, Strip
 from jobs.doing import Now, now_of
-from jobs.models import Job, Node
+from jobs.models import Job, Node, Tally
 
 RUNNING, RECENT, LATELY, ATTENTION, STRIPS, CHIPS, TYPES = 40, 12, 8, 10, 16, 10, 40
 """How much of each is shown at most."""
@@ -227,9 +227,7 @@ def _totals(boards: Sequence[BoardView], busy: dict[str, float], now: float) -> 
     counts = dict(
         Job.objects.filter(open=1).values_list("state").annotate(count=Count("id")).order_by("state")
     )
-    lately = Q(public=1, pk__in=held_since(now - DAY).values("job"))
-    told = Job.objects.filter(lately).aggregate(passed=Sum("passed"), failed=Sum("failed"))
-    passed, failed = told["passed"] or 0, told["failed"] or 0
+    passed, failed = _told(now - DAY)
     names = {one.name for one in boards}
     seconds = sum(share for name, share in busy.items() if name in names)
     return Totals(
@@ -241,3 +239,11 @@ def _totals(boards: Sequence[BoardView], busy: dict[str, float], now: float) -> 
         used=round(100 * seconds / (DAY * len(boards))) if boards else 0,
         passed=100 * passed / (passed + failed) if passed + failed else None,
     )
+
+
+def _told(start: float) -> tuple[int, int]:
+    """Return what passed and what failed in public jobs that run, or ended after the minute of `start`."""
+    ended = Tally.objects.filter(minute__gte=int(start // 60))
+    open_ = Job.objects.filter(open=1, public=1)
+    sums = [one.aggregate(passed=Sum("passed"), failed=Sum("failed")) for one in (ended, open_)]
+    return sum(one["passed"] or 0 for one in sums), sum(one["failed"] or 0 for one in sums)

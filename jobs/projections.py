@@ -47,6 +47,7 @@ from jobs.models import (
     Note,
     Phase,
     Result,
+    Tally,
     Wait,
 )
 from lab.eventstore import projecting
@@ -57,6 +58,7 @@ jobs = Projection(
     name="jobs",
     models=[
         Job,
+        Tally,
         JobGroup,
         JobSearch,
         Node,
@@ -170,17 +172,25 @@ def cancel_requested(event: CancelRequested, recorded: Recorded) -> None:
 @jobs.on(JobFinished)
 def finished(event: JobFinished, recorded: Recorded) -> None:
     number = _number(recorded)
+    public, passed, failed = Job.objects.values_list("public", "passed", "failed").get(pk=number)
     _update(
         recorded,
         state="finished",
         open=0,
         outcome=event.outcome,
+        went_wrong=int(event.outcome == "incomplete" or failed > 0),
         failure=msgspec.to_builtins(event.failure) if event.failure else None,
         finished_at=_moment(event.at),
         consoles=[],
         keyboards=[],
         hold=None,
     )
+    if public and passed + failed:
+        minute = Tally.objects.get_or_create(minute=int(event.at // 60), defaults={"passed": 0, "failed": 0})[
+            0
+        ]
+        minute.passed, minute.failed = minute.passed + passed, minute.failed + failed
+        minute.save()
     # Nothing more can happen on any node: what the run left open ends with it.
     Phase.objects.filter(job=number, end=None).update(end=event.at, position=recorded.position)
     Wait.objects.filter(job=number, end=None).update(

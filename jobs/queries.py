@@ -8,8 +8,8 @@ So a snapshot and the following deltas always make up the snapshot of now.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypedDict, TypeVar
 
 import msgspec
@@ -38,7 +38,7 @@ from jobs.models import (
     Result,
     Wait,
 )
-from jobs.sight import NEEDED, Sight
+from jobs.sight import Sight
 from jobs.sight import User as User
 from lab.actors import LAB, Actor
 from lab.eventstore.models import EventRow
@@ -97,11 +97,20 @@ def seen(user: User, wanted: Q) -> dict[int, Job]:
     return {row.id: row for row in Job.objects.filter(wanted) if sight.sees(row)}
 
 
-def went_well(user: User, wanted: Q) -> dict[int, bool]:
-    """Return whether nothing failed in those of these jobs that the user may see, by number; as `seen`."""
-    sight = Sight(user)
-    rows_ = Job.objects.filter(wanted).only(*NEEDED, "outcome", "failed")
-    return {row.id: row.outcome != "incomplete" and not row.failed for row in rows_ if sight.sees(row)}
+def went_wrong(user: User, boards: Collection[str], since: float) -> set[int]:
+    """Return the jobs that did not go well, of those that had these boards after `since` (seconds since the
+    epoch) and that the user may see. Some that ended up to an hour earlier may be among them, and some that
+    go on elsewhere.
+    """
+    # A board is given back when its job ends, by the clock of the worker.
+    ended = Q(went_wrong=1, board__in=boards, finished_at__gt=datetime.fromtimestamp(since - 3600, UTC))
+    # Boards can also be taken from jobs that go on: few, wherever they are.
+    going_on = Q(pk__in=Job.objects.filter(open=1, failed__gt=0).values("pk"))
+    found: set[int] = set()
+    for one in Sight(user).sets():
+        ids = Job.objects.filter(one & ended).values_list("id", flat=True)
+        found.update(ids.union(Job.objects.filter(one & going_on).values_list("id", flat=True), all=True))
+    return found
 
 
 # -- lists ---------------------------------------------------------------------------------------

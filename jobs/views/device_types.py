@@ -67,7 +67,7 @@ def device_type(request: HttpRequest, name: str) -> HttpResponse:
         "newest": "before" not in request.GET,
     }
     if one.kind == "board":
-        members = [board for board in seen.boards(request.user) if board.device_type == name]
+        members = seen.boards(request.user, device_type=name)
         context |= {
             "rows": board_pages.board_rows(request.user, members[: board_pages.MOST], now=now),
             "count": len(members),

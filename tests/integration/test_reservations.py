@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.management import call_command
+from django.db import connection
 
 from devices import board_commands, errands, queries
 from devices import reservations as of_boards
 from devices.domain import board as boards
 from devices.loading import load_board
-from devices.models import Span
-from devices.reservations import reservations, stretches, used
+from devices.models import FOREVER, Span
+from devices.reservations import reservations, times, used
 from lab.eventstore.store import store
 from lab.kernel.errors import NotFound
 from lab.kernel.events import Event, Meta
@@ -46,7 +48,11 @@ def leave(job: int, reason: str = "", name: str = "b1") -> None:
 
 
 def told() -> list[tuple[str, int | None, bool, str]]:
-    return [(one.kind, one.job, one.lasts, one.reason) for one in stretches(["b1"], 0)]
+    found = sorted(of_boards.last_stretches("b1", 99), key=lambda one: one.since)
+    assert {one[1:] for one in times(["b1"], 0)} == {
+        (one.kind, one.job, one.since, one.until) for one in found
+    }
+    return [(one.kind, one.job, one.lasts, one.reason) for one in found]
 
 
 def test_what_a_job_had_and_why_a_board_was_out_are_stretches_side_by_side() -> None:
@@ -79,7 +85,14 @@ def test_what_a_job_had_and_why_a_board_was_out_are_stretches_side_by_side() -> 
 
 
 def spans() -> list[dict[str, Any]]:
-    return [{**row, "id": 0} for row in Span.objects.order_by("since", "kind").values()]
+    rows = Span.objects.order_by("since", "kind").values()
+    return [{**row, "id": 0, "had_before": round(row["had_before"], 4)} for row in rows]
+
+
+def add_up() -> None:
+    """What the migration does that came with the sums."""
+    with connection.cursor() as cursor:
+        import_module("devices.migrations.0009_had_before").add_up(apps, cursor)
 
 
 def test_past_stretches_are_drawn_from_the_log_by_a_rebuild_and_by_the_migration() -> None:
@@ -98,6 +111,8 @@ def test_past_stretches_are_drawn_from_the_log_by_a_rebuild_and_by_the_migration
     Span.objects.all().delete()
     migration = import_module("devices.migrations.0004_spans")
     migration.take_in(apps, None)
+    assert spans() != hold_again
+    add_up()
     assert spans() == hold_again
 
 
@@ -125,9 +140,31 @@ def test_use_is_the_time_that_jobs_had_a_board_within_a_window() -> None:
             Span(board="b2", kind="job", job=3, since=195),
         ]
     )
+    add_up()
     assert used(100, 200) == {"b1": 60, "b2": 5}
     assert used(100, 200, ["b2"]) == {"b2": 5}
     assert used(160, 200, ["b1"]) == {"b1": 10}
+
+
+def test_use_that_is_told_by_the_first_and_the_last_reservation_is_that_of_all() -> None:
+    register_board("b2")
+    rolled = random.Random(7)
+    for name in ("b1", "b2"):
+        at = 0.0
+        for job in range(60):
+            since = at + rolled.choice([0.0, 0.5, 7.0, 90.0])
+            at = since + rolled.choice([0.0, 0.25, 3.0, 60.0])
+            Span.objects.create(board=name, kind="job", job=job, since=since, until=at)
+            Span.objects.create(board=name, kind="offline", since=since, until=at + 5)
+        Span.objects.create(board=name, kind="job", job=99, since=at + 1)
+    add_up()
+    now = max(Span.objects.filter(until=FOREVER).values_list("since", flat=True)) + 3
+    for start in (-10.0, 0.0, *(rolled.uniform(0, now) for _ in range(30)), now - 1):
+        plain: dict[str, float] = {}
+        for one in Span.objects.filter(kind="job", until__gt=start):
+            had = min(one.until, now) - max(one.since, start)
+            plain[one.board] = plain.get(one.board, 0.0) + had
+        assert used(start, now) == pytest.approx(plain)
 
 
 def test_a_page_of_the_history_says_what_the_whole_history_says(
