@@ -34,6 +34,8 @@ WORTH_IT = 0.75
 """Of its size, to which a file must shrink to be packed on its way."""
 AS_IT_IS, PACKED = "cat", "gzip -dc"
 CANNOT_UNPACK = 96
+LET_END = 5.0
+"""Seconds that a command on the host has to end, when what it stores is of no use any more."""
 STORE = """umask 077; command -v {program} >/dev/null || exit {missing}
 {receive} > {path} || exit
 command -v openssl >/dev/null && openssl dgst -sha256 -r < {path} 2>/dev/null ||
@@ -101,11 +103,13 @@ def _stream(
         program=receive.split()[0], missing=CANNOT_UNPACK, receive=receive, path=quote(temporary)
     )
     channel = host.session(deadline)
+    ended = False
     try:
         channel.settimeout(0.2)
         host.execute(channel, script)
         digest, size = _feed(channel, head, source, deadline, progress, pack=pack)
         said = _answer(host, channel, deadline, pack=pack).split()
+        ended = True
     except (SSHException, EOFError, OSError) as exc:
         deadline.check()
         if isinstance(exc, Refused):
@@ -113,6 +117,10 @@ def _stream(
         raise host.lost() from exc
     finally:
         with contextlib.suppress(OSError, SSHException, EOFError):
+            if not ended:
+                # A command that is only about to begin would make the file after it was taken away.
+                channel.shutdown_write()
+                channel.status_event.wait(LET_END)
             channel.close()
     stored = said[0]
     if stored == "unknown" and said[-1] != str(size):
