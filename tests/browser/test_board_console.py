@@ -70,6 +70,8 @@ def test_somebody_sits_at_a_board(site: Site, asha: User, far: TcpBoard) -> None
     ActionChains(site.driver).key_down(Keys.CONTROL).send_keys("]").key_up(Keys.CONTROL).perform()
     site.wait(lambda: "The console was given back." in site.text("#sit-note"), "the end")
     assert worker.done().endswith("left")
+    site.wait(lambda: "given back" in site.text("#last"), "the sitting among the last ones")
+    assert "Record" in site.text("#last")
     assert site.find("#sit").is_displayed()
     assert errand_records.errands("bench-01")[0].outcome == "pass"
 

@@ -1,6 +1,8 @@
 // The console of a board that no job has: a terminal, typed on by who took it, watched by others. The page is a
 // window: what is printed comes by its place in the record, so a connection that comes back goes on there.
 import { setText } from "../dom.js";
+import { tickClocks } from "../page.js";
+import { localise } from "../zone.js";
 
 const TOGETHER = 15; // ms; what is typed within goes in one message
 const FIRST_DELAY = 250;
@@ -76,6 +78,7 @@ class Window {
       this.by = said.by;
       this.idle = said.idle;
       this.#stand();
+      showLast();
     }
     if (said.open) {
       this.opened = true;
@@ -167,6 +170,7 @@ class Window {
     tell(words);
     form.hidden = false;
     form.querySelector("button").focus();
+    showLast();
   }
 
   #doing(words) {
@@ -188,6 +192,17 @@ function ending(words) {
 function tell(words) {
   setText(note.querySelector("span"), words);
   note.hidden = !words;
+}
+
+/** Show who had it, as it is now. Without an answer the list stays as it was. */
+async function showLast() {
+  const response = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+  if (!response?.ok) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("last");
+  if (!fresh) return;
+  document.getElementById("last").replaceChildren(...fresh.childNodes);
+  tickClocks();
+  localise();
 }
 
 let current = null;
